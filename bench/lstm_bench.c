@@ -1,0 +1,186 @@
+/* The recurrent decoder's forward and backward by variant, beside the rate of a large product. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/parallel.h"
+#include "ops/cpu/gemm.h"
+#include "ops/cpu/lstm.h"
+#include "sys/clock.h"
+#include "sys/thread.h"
+
+enum { SAMPLES = 64, ROOF_SIZE = 1536, TURNS = 3 };
+
+static const snug_lstm_options bench_options = {
+    .isa = SNUG_KERNEL_AVX512,
+    .mode = SNUG_LSTM_POSITION_THEN_VELOCITY,
+    .segment_blocks = 1,
+    .steps = 250,
+    .features = 64,
+    .targets = 20,
+    .hidden = 512,
+    .layers = 2,
+    .switch_step = 12,
+    .slope = 0.01f,
+    .scale = 0.01f,
+};
+
+/** Memory for the run, every page touched; the bench ends when there is none. */
+static void *bench_memory(int64_t bytes)
+{
+    void *memory = aligned_alloc(SNUG_ALIGN, (size_t)((bytes / SNUG_ALIGN + 1) * SNUG_ALIGN));
+    if (memory == NULL) {
+        (void)fprintf(stderr, "no memory\n");
+        exit(1);
+    }
+    memset(memory, 0, (size_t)bytes);
+    return memory;
+}
+
+static float *bench_floats(int64_t count, float size)
+{
+    float *data = bench_memory(count * (int64_t)sizeof(float));
+    uint32_t state = 12345;
+    for (int64_t i = 0; i < count; i++) {
+        state = state * 1664525U + 1013904223U;
+        data[i] = size * ((float)(state >> 8) / 8388608.0f - 1.0f);
+    }
+    return data;
+}
+
+static double gemm_rate(snug_kernel_isa isa, const snug_parallel *parallel)
+{
+    const int64_t n = ROOF_SIZE;
+    float *a = bench_floats(n * n, 1.0f);
+    float *b = bench_floats(n * n, 1.0f);
+    float *c = bench_floats(n * n, 1.0f);
+    const snug_gemm_call call = {.isa = isa,
+                                 .rows = n,
+                                 .cols = n,
+                                 .depth = n,
+                                 .batch = 1,
+                                 .a = {.data = a, .row_stride = n, .col_stride = 1},
+                                 .b = {.data = b, .row_stride = n, .col_stride = 1},
+                                 .c = c,
+                                 .c_row_stride = n};
+    void *scratch = bench_memory(snug_gemm_scratch_bytes(&call, parallel->threads));
+    double best = 0.0;
+    for (int i = 0; i < TURNS + 1; i++) {
+        const int64_t start = snug_clock_ns();
+        snug_gemm(&call, parallel, scratch);
+        const double rate = 2.0 * (double)(n * n * n) / (double)(snug_clock_ns() - start);
+        best = rate > best ? rate : best;
+    }
+    free(a);
+    free(b);
+    free(c);
+    free(scratch);
+    return best;
+}
+
+/** Multiply-adds of forward; backward has twice as many. */
+static double forward_macs(const snug_lstm_options *o)
+{
+    double each = (double)(snug_lstm_outputs(o) * o->hidden);
+    for (int32_t layer = 0; layer < o->layers; layer++) {
+        each += 4.0 * (double)o->hidden * (double)(snug_lstm_input_depth(o, layer) + o->hidden);
+    }
+    return each * (double)o->steps * SAMPLES;
+}
+
+static void open_weights(const snug_lstm_options *o, snug_lstm_weights *w, snug_lstm_gradients *g)
+{
+    for (int32_t layer = 0; layer < o->layers; layer++) {
+        const int64_t sizes[4] = {4 * o->hidden * snug_lstm_input_depth(o, layer),
+                                  4 * o->hidden * o->hidden, 4 * o->hidden, 4 * o->hidden};
+        w->w_ih[layer] = bench_floats(sizes[0], 0.044f);
+        w->w_hh[layer] = bench_floats(sizes[1], 0.044f);
+        w->b_ih[layer] = bench_floats(sizes[2], 0.044f);
+        w->b_hh[layer] = bench_floats(sizes[3], 0.044f);
+        g->w_ih[layer] = bench_floats(sizes[0], 0.0f);
+        g->w_hh[layer] = bench_floats(sizes[1], 0.0f);
+        g->b_ih[layer] = bench_floats(sizes[2], 0.0f);
+        g->b_hh[layer] = bench_floats(sizes[3], 0.0f);
+    }
+    w->head_w = bench_floats(snug_lstm_outputs(o) * o->hidden, 0.044f);
+    w->head_b = bench_floats(snug_lstm_outputs(o), 0.044f);
+    g->head_w = bench_floats(snug_lstm_outputs(o) * o->hidden, 0.0f);
+    g->head_b = bench_floats(snug_lstm_outputs(o), 0.0f);
+}
+
+typedef struct bench_data {
+    snug_lstm_weights weights;
+    snug_lstm_gradients gradients;
+    float *x, *y, *dy, *dx;
+} bench_data;
+
+static void bench_variant(const snug_lstm_options *o, const bench_data *d,
+                          const snug_parallel *parallel, double roof, const char *name)
+{
+    const int32_t threads = parallel->threads;
+    const int64_t cache_bytes = snug_lstm_cache_bytes(o, SAMPLES);
+    const int64_t forward_bytes = snug_lstm_forward_scratch_bytes(o, SAMPLES, true, threads);
+    const int64_t backward_bytes = snug_lstm_backward_scratch_bytes(o, SAMPLES, threads);
+    const int64_t scratch_bytes = forward_bytes > backward_bytes ? forward_bytes : backward_bytes;
+    void *cache = bench_memory(cache_bytes);
+    void *scratch = bench_memory(scratch_bytes);
+    double forward_s = 1e9;
+    double backward_s = 1e9;
+    for (int i = 0; i < TURNS; i++) {
+        const int64_t start = snug_clock_ns();
+        snug_lstm_forward(o, &d->weights, SAMPLES, d->x, NULL, d->y, cache, scratch, parallel);
+        const int64_t middle = snug_clock_ns();
+        snug_lstm_backward(o, &d->weights, SAMPLES, d->x, NULL, d->y, d->dy, cache, d->dx, NULL,
+                           &d->gradients, scratch, parallel);
+        const int64_t end = snug_clock_ns();
+        const double f = (double)(middle - start) * 1e-9;
+        const double b = (double)(end - middle) * 1e-9;
+        forward_s = f < forward_s ? f : forward_s;
+        backward_s = b < backward_s ? b : backward_s;
+    }
+    const double flops = 2e-9 * forward_macs(o);
+    const double all = 3.0 * flops / (forward_s + backward_s);
+    printf("{\"bench\": \"lstm\", \"variant\": \"%s\", \"isa\": %d, \"threads\": %d, "
+           "\"forward_s\": %.3f, \"backward_s\": %.3f, \"forward_gflops\": %.1f, "
+           "\"backward_gflops\": %.1f, \"gflops\": %.1f, \"gemm_gflops\": %.1f, "
+           "\"of_gemm\": %.3f, \"cache_mib\": %.1f, \"scratch_mib\": %.1f}\n",
+           name, (int)o->isa, threads, forward_s, backward_s, flops / forward_s,
+           2.0 * flops / backward_s, all, roof, all / roof, (double)cache_bytes / 1048576.0,
+           (double)scratch_bytes / 1048576.0);
+    free(cache);
+    free(scratch);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = {"keep_gates", "keep_hidden", "checkpoint"};
+    snug_lstm_options options = bench_options;
+    const int32_t most = argc > 1 ? atoi(argv[1]) : 2;
+    const int variants = argc > 3 ? atoi(argv[3]) : 3;
+    options.isa = argc > 2 ? (snug_kernel_isa)atoi(argv[2]) : SNUG_KERNEL_AVX512;
+    bench_data data = {.weights = {.head_w = NULL}};
+    open_weights(&options, &data.weights, &data.gradients);
+    data.x = bench_floats(SAMPLES * options.steps * options.features, 1.0f);
+    data.dx = bench_floats(SAMPLES * options.steps * options.features, 0.0f);
+    data.y = bench_floats(SAMPLES * options.steps * options.targets, 0.0f);
+    data.dy = bench_floats(SAMPLES * options.steps * options.targets, 1e-4f);
+    for (int32_t threads = 1; threads <= most; threads++) {
+        snug_error err = {0};
+        snug_pool *pool = NULL;
+        if (snug_failed(snug_pool_open(threads, &pool, &err))) {
+            (void)fprintf(stderr, "%s\n", err.message);
+            return 1;
+        }
+        const snug_parallel *parallel = snug_pool_parallel(pool);
+        const double roof = gemm_rate(options.isa, parallel);
+        for (int i = 0; i < variants; i++) {
+            options.variant = (snug_lstm_variant)i;
+            bench_variant(&options, &data, parallel, roof, names[i]);
+        }
+        snug_pool_close(pool);
+    }
+    return 0;
+}

@@ -1,0 +1,66 @@
+#include "cli.h"
+
+#include <stdio.h>
+
+enum { METRICS = 3 };
+
+static void read_metrics(const snug_plan_summary *plan, cli_metric out[METRICS])
+{
+    out[0] = (cli_metric){"peak", (double)plan->predicted_peak_bytes};
+    out[1] = (cli_metric){"minimum", (double)plan->minimum_budget_bytes};
+    out[2] = (cli_metric){"time_ratio", plan->time_ratio};
+}
+
+static int report(const cli_line *line, snug_session *session)
+{
+    snug_plan_summary plan = {0};
+    snug_error err = {0};
+    cli_metric metrics[METRICS];
+    snug_session_plan(session, &plan);
+    snug_status status = SNUG_OK;
+    if (line->values.explain != NULL) {
+        status = snug_session_explain(session, line->values.explain, cli_write, NULL, &err);
+        if (status != SNUG_OK) {
+            (void)cli_failed(status, &err);
+            return status == SNUG_CODE_NOT_FOUND ? CLI_EXIT_USAGE : CLI_EXIT_FAILED;
+        }
+    } else {
+        status = snug_session_plan_write(session, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT,
+                                         cli_write, NULL, &err);
+        if (status != SNUG_OK) {
+            return cli_failed(status, &err);
+        }
+        if (!line->json) {
+            cli_print_next(line, plan.fits ? "train" : "plan",
+                           plan.fits ? plan.budget_bytes : plan.minimum_budget_bytes);
+        }
+    }
+    if (!plan.fits) {
+        return CLI_EXIT_NO_FIT;
+    }
+    read_metrics(&plan, metrics);
+    return cli_fail_on_holds(line, metrics, METRICS) ? CLI_EXIT_CONDITION : CLI_EXIT_DONE;
+}
+
+int cli_run_plan(const cli_line *line)
+{
+    int code = CLI_EXIT_DONE;
+    cli_metric metrics[METRICS];
+    read_metrics(&(snug_plan_summary){0}, metrics);
+    if (!cli_fail_on_check(line, metrics, METRICS)) {
+        return CLI_EXIT_USAGE;
+    }
+    snug_config *config = cli_open_config(line, line->positionals[0], &code);
+    if (config == NULL) {
+        return code;
+    }
+    snug_error err = {0};
+    snug_session *session = NULL;
+    const snug_session_options options = {.purpose = SNUG_PURPOSE_PLAN,
+                                          .budget = line->values.budget};
+    const snug_status status = snug_session_open(config, &options, &session, &err);
+    snug_config_close(config);
+    code = status == SNUG_OK ? report(line, session) : cli_failed(status, &err);
+    snug_session_close(session);
+    return code;
+}

@@ -1,0 +1,136 @@
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { METRICS = 9, RUNS_MAX = 10000 };
+
+static void read_metrics(const snug_run_summary *summary, cli_metric out[METRICS])
+{
+    out[0] = (cli_metric){"peak", (double)summary->peak_rss_bytes};
+    out[1] = (cli_metric){"loss", summary->loss};
+    out[2] = (cli_metric){"validation_loss", summary->validation_loss};
+    out[3] = (cli_metric){"validation_mse", summary->validation_mse};
+    out[4] = (cli_metric){"validation_mae", summary->validation_mae};
+    out[5] = (cli_metric){"validation_r2", summary->validation_r2};
+    out[6] = (cli_metric){"step_seconds_median", summary->step_seconds_median};
+    out[7] = (cli_metric){"allocations_after_seal", (double)summary->allocations_after_seal};
+    out[8] = (cli_metric){"seconds", summary->seconds};
+}
+
+/* runs/NAME-1, runs/NAME-2, ...: the first that is not there. */
+static bool choose_run(const char *config, char out[4096])
+{
+    const char *slash = strrchr(config, '/');
+    const char *name = slash == NULL ? config : slash + 1;
+    const int length = (int)strcspn(name, ".");
+    for (int i = 1; i < RUNS_MAX; i++) {
+        if (snprintf(out, 4096, "runs/%.*s-%d", length, name, i) >= 4096) {
+            break;
+        }
+        if (access(out, F_OK) != 0) {
+            return true;
+        }
+    }
+    cli_error("no free name under runs/; give one with --out");
+    return false;
+}
+
+int cli_train(const cli_line *line, snug_session *session, snug_run_summary *out_summary)
+{
+    snug_error err = {0};
+    cli_progress progress;
+    cli_progress_init(&progress, line);
+    const snug_observer observer = cli_progress_observer(&progress);
+    cli_catch_signals(session);
+    const snug_status status = snug_session_train(session, &observer, out_summary, &err);
+    cli_release_signals();
+    cli_progress_end(&progress);
+    if (status == SNUG_CODE_INTERRUPTED) {
+        cli_note("stopped after step %lld and saved; --resume goes on from here",
+                 (long long)out_summary->steps);
+        return CLI_EXIT_INTERRUPTED;
+    }
+    return status == SNUG_OK ? CLI_EXIT_DONE : cli_failed(status, &err);
+}
+
+static int plan_only(const cli_line *line, snug_session *session)
+{
+    snug_error err = {0};
+    snug_plan_summary plan = {0};
+    snug_session_plan(session, &plan);
+    const snug_status status = snug_session_plan_write(
+        session, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT, cli_write, NULL, &err);
+    if (status != SNUG_OK) {
+        return cli_failed(status, &err);
+    }
+    return plan.fits ? CLI_EXIT_DONE : CLI_EXIT_NO_FIT;
+}
+
+static int train_and_report(const cli_line *line, snug_session *session, const char *out)
+{
+    snug_run_summary summary = {0};
+    snug_error err = {0};
+    cli_metric metrics[METRICS];
+    cli_note("run folder: %s", out);
+    const int code = cli_train(line, session, &summary);
+    if (code != CLI_EXIT_DONE && code != CLI_EXIT_INTERRUPTED) {
+        return code;
+    }
+    const snug_status status = snug_session_summary_write(
+        session, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT, cli_write, NULL, &err);
+    if (status != SNUG_OK) {
+        return cli_failed(status, &err);
+    }
+    if (!line->json && code == CLI_EXIT_DONE) {
+        (void)printf("Next      snug eval %s --part test\n", out);
+    }
+    read_metrics(&summary, metrics);
+    if (code == CLI_EXIT_DONE && cli_fail_on_holds(line, metrics, METRICS)) {
+        return CLI_EXIT_CONDITION;
+    }
+    return code;
+}
+
+int cli_run_train(const cli_line *line)
+{
+    int code = CLI_EXIT_DONE;
+    char chosen[4096];
+    cli_metric metrics[METRICS];
+    const char *out = line->values.out;
+    read_metrics(&(snug_run_summary){0}, metrics);
+    if (!cli_fail_on_check(line, metrics, METRICS)) {
+        return CLI_EXIT_USAGE;
+    }
+    if (line->values.resume && out == NULL) {
+        cli_error("--resume needs the folder of the run: --out RUN");
+        return CLI_EXIT_USAGE;
+    }
+    snug_config *config = cli_open_config(line, line->positionals[0], &code);
+    if (config == NULL) {
+        return code;
+    }
+    if (out == NULL && !line->values.dry_run) {
+        if (!choose_run(line->positionals[0], chosen)) {
+            snug_config_close(config);
+            return CLI_EXIT_USAGE;
+        }
+        out = chosen;
+    }
+    snug_error err = {0};
+    snug_session *session = NULL;
+    const snug_session_options options = {
+        .purpose = line->values.dry_run ? SNUG_PURPOSE_PLAN : SNUG_PURPOSE_TRAIN,
+        .budget = line->values.budget,
+        .out = line->values.dry_run ? NULL : out,
+        .resume = line->values.resume};
+    const snug_status status = snug_session_open(config, &options, &session, &err);
+    snug_config_close(config);
+    if (status != SNUG_OK) {
+        return cli_failed(status, &err);
+    }
+    code = line->values.dry_run ? plan_only(line, session) : train_and_report(line, session, out);
+    snug_session_close(session);
+    return code;
+}

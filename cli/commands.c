@@ -1,0 +1,278 @@
+#include "cli.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define VALUE(field) ((int64_t)offsetof(cli_values, field))
+#define LISTED(list) ((int64_t)(sizeof(list) / sizeof((list)[0])))
+
+static const cli_option common[] = {
+    {.name = "help", .letter = 'h', .kind = CLI_OPTION_HELP, .help = "show this help"},
+    {.name = "json", .kind = CLI_OPTION_JSON, .help = "print one JSON document instead of text"},
+    {.name = "quiet", .letter = 'q', .kind = CLI_OPTION_QUIET, .help = "no messages, no progress"},
+    {.name = "color", .kind = CLI_OPTION_COLOR, .argument = "WHEN", .choices = "auto|always|never",
+     .help = "colours on stderr: auto, always or never"},
+    {0},
+};
+
+static const cli_option budget[] = {
+    {.name = "budget", .letter = 'b', .kind = CLI_OPTION_TEXT, .argument = "SIZE",
+     .offset = VALUE(budget), .help = "memory of the whole process: 600MiB, 60% of what is free, auto"},
+    {.name = "memory-usage-ratio", .kind = CLI_OPTION_RATIO, .argument = "RATIO",
+     .help = "the same as a share from 0 to 1: 0.6 is --budget 60%"},
+    {.name = "max-memory-mb", .kind = CLI_OPTION_MEBIBYTES, .argument = "MIB",
+     .help = "the same in MiB; 0 is --budget auto"},
+    {0},
+};
+
+#define SETTING(name_, argument_, key_, help_)                                                     \
+    {.name = name_, .kind = CLI_OPTION_SETTING, .argument = argument_, .key = key_, .help = help_}
+
+static const cli_option settings[] = {
+    {.name = "profile", .letter = 'p', .kind = CLI_OPTION_TEXT, .argument = "NAME",
+     .offset = VALUE(profile), .choices = "default|low_memory|high_performance|quick_demo",
+     .help = "default, low_memory, high_performance or quick_demo, laid over CONFIG"},
+    {.name = "threads", .letter = 't', .kind = CLI_OPTION_SETTING, .argument = "N",
+     .key = "threads", .help = "compute threads; 0 = all cores"},
+    SETTING("seed", "N", "seed", "seed of every random number"),
+    SETTING("data", "PATH", "data.path", "folder of sessions, or one file"),
+    SETTING("dataset-path", "PATH", "data.path", "the same"),
+    SETTING("window-size", "ROWS", "data.window", "length of a window"),
+    SETTING("stride", "ROWS", "data.stride", "distance from window to window; 0 = the window"),
+    SETTING("num-workers", "N", "data.num_workers", "loader threads, 0 to 16"),
+    SETTING("prefetch-factor", "N", "data.prefetch_factor", "how far workers read ahead"),
+    SETTING("batch-size", "N", "training.batch_size", "samples per accumulation step"),
+    SETTING("gradient-accumulation-steps", "N", "training.gradient_accumulation_steps",
+            "batches per optimizer step"),
+    SETTING("num-epochs", "N", "training.epochs", "passes over the training windows"),
+    SETTING("epochs", "N", "training.epochs", "the same"),
+    SETTING("max-steps", "N", "training.max_steps", "stop after so many optimizer steps"),
+    SETTING("learning-rate", "X", "optimizer.lr", "learning rate"),
+    SETTING("optimizer", "NAME", "optimizer.name", "adamw, adam or sgd"),
+    SETTING("loss", "NAME", "training.loss", "mae, mse or mse_mae"),
+    {0},
+};
+
+static const cli_option plan_only[] = {
+    {.name = "explain", .letter = 'e', .kind = CLI_OPTION_TEXT, .argument = "KEY",
+     .offset = VALUE(explain),
+     .help = "say where one figure comes from: a category, micro_batch, budget"},
+    {0},
+};
+
+static const cli_option fail_on[] = {
+    {.name = "fail-on", .kind = CLI_OPTION_FAIL_ON, .argument = "CONDITION",
+     .help = "exit 4 when it holds at the end, like 'mae>0.2'; may be given again"},
+    {0},
+};
+
+static const cli_option train_only[] = {
+    {.name = "out", .letter = 'o', .kind = CLI_OPTION_TEXT, .argument = "RUN",
+     .offset = VALUE(out), .help = "folder of the run; without it the next free runs/NAME-N"},
+    {.name = "resume", .letter = 'r', .kind = CLI_OPTION_FLAG, .offset = VALUE(resume),
+     .help = "continue the run in --out from its last checkpoint, with the same bits"},
+    {.name = "dry-run", .letter = 'n', .kind = CLI_OPTION_FLAG, .offset = VALUE(dry_run),
+     .help = "plan and stop"},
+    {0},
+};
+
+static const cli_option run_only[] = {
+    {.name = "checkpoint", .letter = 'c', .kind = CLI_OPTION_TEXT, .argument = "NAME",
+     .offset = VALUE(checkpoint), .help = "best, last or step-N of the run; without it best, else last"},
+    {.name = "part", .kind = CLI_OPTION_TEXT, .argument = "PART", .offset = VALUE(part),
+     .choices = "train|validation|test|all",
+     .help = "which files: train, validation, test or all; without it validation"},
+    {.name = "data", .kind = CLI_OPTION_SETTING, .argument = "PATH", .key = "data.path",
+     .help = "other data than the run was trained on"},
+    {.name = "threads", .letter = 't', .kind = CLI_OPTION_SETTING, .argument = "N",
+     .key = "threads", .help = "compute threads; 0 = all cores"},
+    {0},
+};
+
+static const cli_option predict_only[] = {
+    {.name = "output", .letter = 'o', .kind = CLI_OPTION_TEXT, .argument = "FILE",
+     .offset = VALUE(output), .help = "ends in .csv, .h5 or .hdf5; without it CSV on stdout"},
+    {0},
+};
+
+static const cli_option check_only[] = {
+    {.name = "require", .kind = CLI_OPTION_TEXT, .argument = "SIZE", .offset = VALUE(require),
+     .help = "exit 3 when less than this is free for us"},
+    {0},
+};
+
+static const cli_option describe_only[] = {
+    {.name = "group", .kind = CLI_OPTION_TEXT, .argument = "NAME", .offset = VALUE(group),
+     .help = "HDF5 group; without it the one that is there"},
+    {.name = "dataset", .kind = CLI_OPTION_TEXT, .argument = "NAME", .offset = VALUE(dataset),
+     .help = "HDF5 data set; without it timeseries"},
+    {.name = "inputs", .letter = 'i', .kind = CLI_OPTION_TEXT, .argument = "MEMBERS",
+     .offset = VALUE(inputs), .help = "members with the inputs; without it emg"},
+    {.name = "targets", .kind = CLI_OPTION_TEXT, .argument = "MEMBERS", .offset = VALUE(targets),
+     .help = "members with the targets; without it joint_angles"},
+    {0},
+};
+
+static const cli_option convert_only[] = {
+    {.name = "inputs", .letter = 'i', .kind = CLI_OPTION_TEXT, .argument = "COLUMNS",
+     .offset = VALUE(inputs), .help = "columns of the inputs: emg1..emg8, or a,b,c"},
+    {.name = "targets", .kind = CLI_OPTION_TEXT, .argument = "COLUMNS", .offset = VALUE(targets),
+     .help = "columns of the targets, written the same way"},
+    {.name = "rate", .kind = CLI_OPTION_TEXT, .argument = "HZ", .offset = VALUE(rate),
+     .help = "rows per second"},
+    {.name = "time", .kind = CLI_OPTION_TEXT, .argument = "COLUMN", .offset = VALUE(time),
+     .help = "column of the time in seconds; without it made from --rate"},
+    {.name = "group", .kind = CLI_OPTION_TEXT, .argument = "NAME", .offset = VALUE(group),
+     .help = "HDF5 group to write; without it emg2pose"},
+    {.name = "out", .letter = 'o', .kind = CLI_OPTION_TEXT, .argument = "FOLDER",
+     .offset = VALUE(out), .help = "where the HDF5 files go; without it the current folder"},
+    {.name = "force", .letter = 'f', .kind = CLI_OPTION_FLAG, .offset = VALUE(force),
+     .help = "write over files that are there"},
+    {0},
+};
+
+static const cli_option generate_only[] = {
+    {.name = "out", .letter = 'o', .kind = CLI_OPTION_TEXT, .argument = "FOLDER",
+     .offset = VALUE(out), .help = "where the files go"},
+    {.name = "sessions", .kind = CLI_OPTION_TEXT, .argument = "N", .offset = VALUE(sessions),
+     .help = "files; without it 8"},
+    {.name = "rows", .kind = CLI_OPTION_TEXT, .argument = "N", .offset = VALUE(rows),
+     .help = "rows of each; without it 60 s"},
+    {.name = "channels", .kind = CLI_OPTION_TEXT, .argument = "N", .offset = VALUE(channels),
+     .help = "inputs; without it 16"},
+    {.name = "targets", .kind = CLI_OPTION_TEXT, .argument = "N", .offset = VALUE(targets),
+     .help = "targets; without it 20"},
+    {.name = "rate", .kind = CLI_OPTION_TEXT, .argument = "HZ", .offset = VALUE(rate),
+     .help = "rows per second; without it 2000"},
+    {.name = "seed", .kind = CLI_OPTION_TEXT, .argument = "N", .offset = VALUE(seed),
+     .help = "seed; the same one gives the same bytes; without it 42"},
+    {.name = "force", .letter = 'f', .kind = CLI_OPTION_FLAG, .offset = VALUE(force),
+     .help = "write over files that are there"},
+    {0},
+};
+
+static const cli_option show_only[] = {
+    {.name = "origin", .kind = CLI_OPTION_FLAG, .offset = VALUE(origin),
+     .help = "say where each value comes from: file, profile, command line"},
+    {0},
+};
+
+static const cli_option demo_only[] = {
+    {.name = "out", .letter = 'o', .kind = CLI_OPTION_TEXT, .argument = "FOLDER",
+     .offset = VALUE(out), .help = "where data and run go; without it a new temporary folder"},
+    {0},
+};
+
+static const cli_option *const check_groups[] = {check_only, budget, common, NULL};
+static const cli_option *const plan_groups[] = {plan_only, budget, settings, fail_on, common, NULL};
+static const cli_option *const train_groups[] = {train_only, budget, settings, fail_on, common,
+                                                 NULL};
+static const cli_option *const eval_groups[] = {run_only, budget, fail_on, common, NULL};
+static const cli_option *const predict_groups[] = {predict_only, run_only, budget, common, NULL};
+static const cli_option *const describe_groups[] = {describe_only, common, NULL};
+static const cli_option *const convert_groups[] = {convert_only, common, NULL};
+static const cli_option *const generate_groups[] = {generate_only, common, NULL};
+static const cli_option *const show_groups[] = {show_only, settings, common, NULL};
+static const cli_option *const demo_groups[] = {demo_only, budget, common, NULL};
+static const cli_option *const plain_groups[] = {common, NULL};
+
+static const cli_command commands[] = {
+    {"check", "what memory there is, what limits it, and what to run", "[--budget SIZE]",
+     "  snug check\n"
+     "  snug check --require 600MiB --json\n",
+     check_groups, 0, 0, false, cli_run_check},
+    {"plan", "where every byte will go, before anything runs", "CONFIG [KEY=VALUE ...]",
+     "  snug plan timeseries data.path=sessions --budget 600MiB\n"
+     "  snug plan my.yaml --profile low_memory --json\n"
+     "  snug plan timeseries data.path=sessions --budget 600MiB --explain activations\n",
+     plan_groups, 1, 1, true, cli_run_plan},
+    {"train", "train inside the budget", "CONFIG [KEY=VALUE ...]",
+     "  snug train timeseries data.path=sessions --budget 600MiB --out runs/first\n"
+     "  snug train timeseries_small data.path=sessions training.epochs=20 --profile low_memory\n"
+     "  snug train timeseries data.path=sessions --out runs/first --resume\n",
+     train_groups, 1, 1, true, cli_run_train},
+    {"eval", "the metrics of a run on validation or test files", "RUN [KEY=VALUE ...]",
+     "  snug eval runs/first --part test\n"
+     "  snug eval runs/first --checkpoint last --fail-on 'mae>0.2' --json\n",
+     eval_groups, 1, 1, true, cli_run_eval},
+    {"predict", "predictions of a run as CSV or HDF5", "RUN [FILE] [KEY=VALUE ...]",
+     "  snug predict runs/first session.hdf5 --output angles.csv\n"
+     "  snug predict runs/first --part test --output test.hdf5\n",
+     predict_groups, 1, 2, true, cli_run_predict},
+    {"data describe", "layout, rows, rate and statistics of a file", "FILE ...",
+     "  snug data describe session.hdf5\n"
+     "  snug data describe session.hdf5 --json\n",
+     describe_groups, 1, CLI_POSITIONALS_MAX, false, cli_run_data_describe},
+    {"data convert", "HDF5 sessions from CSV files", "FILE.csv ... --inputs ... --targets ...",
+     "  snug data convert day1.csv day2.csv --inputs emg1..emg8 --targets force --rate 200 --out "
+     "sessions\n",
+     convert_groups, 1, CLI_POSITIONALS_MAX, false, cli_run_data_convert},
+    {"data generate", "learnable synthetic sessions", "timeseries --out FOLDER",
+     "  snug data generate timeseries --out sessions\n"
+     "  snug data generate timeseries --out sessions --sessions 4 --rows 60000 --seed 1\n",
+     generate_groups, 1, 1, false, cli_run_data_generate},
+    {"config show", "all settings and what they mean or where they come from",
+     "[CONFIG] [KEY=VALUE ...]",
+     "  snug config show timeseries > my.yaml\n"
+     "  snug config show my.yaml training.batch_size=16 --origin\n",
+     show_groups, 0, 1, true, cli_run_config_show},
+    {"config list", "the built-in configurations and profiles", "",
+     "  snug config list\n", plain_groups, 0, 0, false, cli_run_config_list},
+    {"config keys", "every key, its default and its meaning", "",
+     "  snug config keys\n"
+     "  snug config keys --json\n",
+     plain_groups, 0, 0, false, cli_run_config_keys},
+    {"demo", "make a small data set, plan, train and report; about a minute", "",
+     "  snug demo\n"
+     "  snug demo --budget 64MiB --out demo\n",
+     demo_groups, 0, 0, false, cli_run_demo},
+    {"help", "help on a command", "[COMMAND]",
+     "  snug help train\n", plain_groups, 0, 2, false, cli_run_help},
+    {"version", "the version of the program", "",
+     "  snug version --json\n", plain_groups, 0, 0, false, cli_run_version},
+    {"completion", "a completion script for the shell", "bash|zsh|fish",
+     "  snug completion bash > ~/.local/share/bash-completion/completions/snug\n"
+     "  snug completion zsh > \"${fpath[1]}/_snug\"\n"
+     "  snug completion fish > ~/.config/fish/completions/snug.fish\n",
+     plain_groups, 1, 1, false, cli_run_completion},
+};
+
+int64_t cli_command_count(void)
+{
+    return LISTED(commands);
+}
+
+const cli_command *cli_command_at(int64_t index)
+{
+    return &commands[index];
+}
+
+/* How many of the words are the name of this command; 0 when they are not. */
+static int64_t match(const char *name, const char *const *words, int64_t count)
+{
+    int64_t used = 0;
+    while (used < count) {
+        const size_t length = strcspn(name, " ");
+        if (strlen(words[used]) != length || strncmp(words[used], name, length) != 0) {
+            return 0;
+        }
+        used++;
+        if (name[length] == '\0') {
+            return used;
+        }
+        name += length + 1;
+    }
+    return 0;
+}
+
+const cli_command *cli_command_find(const char *const *words, int64_t count, int64_t *out_words)
+{
+    for (int64_t i = 0; i < LISTED(commands); i++) {
+        const int64_t used = match(commands[i].name, words, count);
+        if (used > 0) {
+            *out_words = used;
+            return &commands[i];
+        }
+    }
+    return NULL;
+}

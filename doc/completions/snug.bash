@@ -1,0 +1,59 @@
+# bash completion for snug; made by 'snug completion bash'
+_snug() {
+  local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"
+  local name="${COMP_WORDS[1]}" words='' choices=''
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W 'check plan train eval predict data config demo help version completion' -- "$word"))
+    return
+  fi
+  case "$name" in
+    data|config)
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        case "$name" in
+          data) words='describe convert generate';;
+          config) words='show list keys';;
+        esac
+        COMPREPLY=($(compgen -W "$words" -- "$word"))
+        return
+      fi
+      name="$name ${COMP_WORDS[2]}";;
+  esac
+  case "$before" in
+    --color) choices='auto always never';;
+    --profile) choices='default low_memory high_performance quick_demo';;
+    --part) choices='train validation test all';;
+  esac
+  if [ -n "$choices" ]; then
+    COMPREPLY=($(compgen -W "$choices" -- "$word"))
+    return
+  fi
+  case "$name" in
+    'check') words='--require --budget --memory-usage-ratio --max-memory-mb --help --json --quiet --color ';;
+    'plan') words='--explain --budget --memory-usage-ratio --max-memory-mb --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --fail-on --help --json --quiet --color ';;
+    'train') words='--out --resume --dry-run --budget --memory-usage-ratio --max-memory-mb --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --fail-on --help --json --quiet --color ';;
+    'eval') words='--checkpoint --part --data --threads --budget --memory-usage-ratio --max-memory-mb --fail-on --help --json --quiet --color ';;
+    'predict') words='--output --checkpoint --part --data --threads --budget --memory-usage-ratio --max-memory-mb --help --json --quiet --color ';;
+    'data describe') words='--group --dataset --inputs --targets --help --json --quiet --color ';;
+    'data convert') words='--inputs --targets --rate --time --group --out --force --help --json --quiet --color ';;
+    'data generate') words='--out --sessions --rows --channels --targets --rate --seed --force --help --json --quiet --color ';;
+    'config show') words='--origin --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --help --json --quiet --color ';;
+    'config list') words='--help --json --quiet --color ';;
+    'config keys') words='--help --json --quiet --color ';;
+    'demo') words='--out --budget --memory-usage-ratio --max-memory-mb --help --json --quiet --color ';;
+    'help') words='--help --json --quiet --color ';;
+    'version') words='--help --json --quiet --color ';;
+    'completion') words='--help --json --quiet --color ';;
+  esac
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$word")); return;;
+  esac
+  case "$name" in
+    plan|train|'config show') COMPREPLY=($(compgen -W 'timeseries timeseries_small seed= threads= budget= data.path= data.group= data.dataset= data.inputs= data.targets= data.time= data.metadata= data.cache_dir= data.window= data.stride= data.evaluation_stride= data.padding_left= data.padding_right= data.jitter= data.rotate_channels= data.skip_invalid= data.mask= data.normalize= data.normalize_targets= data.normalize_with= data.max_samples_for_normalize= data.chunk_cache_size= data.num_workers= data.prefetch_factor= data.max_files= data.split_seed= data.train_ratio= data.val_ratio= data.test_ratio= model.name= model.hidden= model.layers= model.sample_rate= model.rollout_rate= model.decoder= model.channels= model.target_count= model.tds_stages.0.in_conv_kernel= model.tds_stages.0.in_conv_stride= model.tds_stages.0.num_blocks= model.tds_stages.0.channels= model.tds_stages.0.feature_width= model.tds_stages.0.kernel_width= model.tds_stages.0.out_channels= model.tds_stages.1.in_conv_kernel= model.tds_stages.1.in_conv_stride= model.tds_stages.1.num_blocks= model.tds_stages.1.channels= model.tds_stages.1.feature_width= model.tds_stages.1.kernel_width= model.tds_stages.1.out_channels= model.tds_stages.2.in_conv_kernel= model.tds_stages.2.in_conv_stride= model.tds_stages.2.num_blocks= model.tds_stages.2.channels= model.tds_stages.2.feature_width= model.tds_stages.2.kernel_width= model.tds_stages.2.out_channels= model.tds_stages.3.in_conv_kernel= model.tds_stages.3.in_conv_stride= model.tds_stages.3.num_blocks= model.tds_stages.3.channels= model.tds_stages.3.feature_width= model.tds_stages.3.kernel_width= model.tds_stages.3.out_channels= training.batch_size= training.gradient_accumulation_steps= training.max_steps= training.epochs= training.checkpoint_every_steps= training.keep_checkpoints= training.eval_every_steps= training.log_every_steps= training.early_stopping= training.early_stopping_patience= training.min_delta= training.restore_best= training.clip_norm= training.loss= training.mae_weight= training.compute_metrics_online= training.persistent_workers= training.pin_memory= optimizer.name= optimizer.lr= optimizer.weight_decay= optimizer.beta1= optimizer.beta2= optimizer.eps= optimizer.momentum= scheduler.name= scheduler.warmup_epochs= scheduler.warmup_steps= scheduler.min_lr=' -- "$word"))
+      [ "${COMPREPLY[0]: -1}" = = ] && compopt -o nospace;;
+    completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word"));;
+    'data generate') COMPREPLY=($(compgen -W 'timeseries' -- "$word"));;
+    help) COMPREPLY=($(compgen -W 'check plan train eval predict data config demo help version completion' -- "$word"));;
+  esac
+}
+complete -o default -F _snug snug

@@ -1,0 +1,12 @@
+/* Everything of libsnug at once. */
+#ifndef SNUG_SNUG_H
+#define SNUG_SNUG_H
+
+#include "snug/config.h"
+#include "snug/data.h"
+#include "snug/machine.h"
+#include "snug/session.h"
+#include "snug/status.h"
+#include "snug/write.h"
+
+#endif

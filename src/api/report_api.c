@@ -1,0 +1,165 @@
+#include <inttypes.h>
+#include <math.h>
+
+#include "api/inside.h"
+#include "base/json.h"
+#include "snug/session.h"
+#include "train/session.h"
+
+enum { SUMMARY_BYTES = 16 << 10, EVALUATION_BYTES = 1 << 20 };
+
+/* The same fields as RUN/summary.json. */
+static void summary_json(const snug_run_summary *s, snug_text *text)
+{
+    const struct {
+        const char *key;
+        int64_t value;
+    } integers[] = {{"budget_bytes", s->budget_bytes},
+                    {"predicted_peak_bytes", s->predicted_peak_bytes},
+                    {"peak_rss_bytes", s->peak_rss_bytes},
+                    {"allocations_after_seal", s->allocations_after_seal},
+                    {"steps", s->steps},
+                    {"samples", s->samples},
+                    {"threads", s->threads}};
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"seconds", s->seconds},
+                   {"step_seconds_median", s->step_seconds_median},
+                   {"loss", s->loss},
+                   {"validation_loss", s->validation_loss},
+                   {"validation_mse", s->validation_mse},
+                   {"validation_mae", s->validation_mae},
+                   {"validation_r2", s->validation_r2}};
+    const char *const words[][2] = {{"weights_sha256", s->weights_sha256},
+                                    {"loss_sha256", s->loss_sha256},
+                                    {"isa", s->isa == NULL ? "" : s->isa}};
+    snug_json_writer json;
+    snug_json_writer_init(&json, text, true);
+    snug_json_object_begin(&json);
+    snug_json_key(&json, "schema");
+    snug_json_string(&json, "snug.run/1");
+    for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
+        snug_json_key(&json, integers[i].key);
+        snug_json_i64(&json, integers[i].value);
+    }
+    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
+        snug_json_key(&json, numbers[i].key);
+        snug_json_f64(&json, numbers[i].value);
+    }
+    for (int64_t i = 0; i < SNUG_COUNT(words); i++) {
+        snug_json_key(&json, words[i][0]);
+        snug_json_string(&json, words[i][1]);
+    }
+    snug_json_key(&json, "stopped_early");
+    snug_json_bool(&json, s->stopped_early);
+    snug_json_key(&json, "interrupted");
+    snug_json_bool(&json, s->interrupted);
+    snug_json_object_end(&json);
+    snug_text_add(text, "\n");
+}
+
+static void summary_text(const snug_run_summary *s, const char *out, snug_text *text)
+{
+    char peak[SNUG_SIZE_TEXT_BYTES];
+    char predicted[SNUG_SIZE_TEXT_BYTES];
+    char budget[SNUG_SIZE_TEXT_BYTES];
+    const double ratio = s->peak_rss_bytes > 0
+                             ? (double)s->predicted_peak_bytes / (double)s->peak_rss_bytes
+                             : NAN;
+    snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n", s->steps,
+                  s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
+                  s->interrupted ? ", interrupted and saved" : "");
+    snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
+                  s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
+    snug_text_add(text, "Memory    peak %s of %s, predicted %s (%+.1f %%)\n",
+                  snug_size_text(s->peak_rss_bytes, peak), snug_size_text(s->budget_bytes, budget),
+                  snug_size_text(s->predicted_peak_bytes, predicted), 100 * (ratio - 1));
+    snug_text_add(text, "Requests  %" PRId64 " for memory after the start\n",
+                  s->allocations_after_seal);
+    snug_text_add(text, "Loss      %.6g in the last step\n", s->loss);
+    if (!isnan(s->validation_loss)) {
+        snug_text_add(text, "Validation  loss %.6g  mae %.6g  mse %.6g  r2 %.4f\n",
+                      s->validation_loss, s->validation_mae, s->validation_mse, s->validation_r2);
+    }
+    snug_text_add(text, "Hashes    weights %.16s  losses %.16s\n", s->weights_sha256,
+                  s->loss_sha256);
+    if (out[0] != '\0') {
+        snug_text_add(text, "Files     %s: metrics.jsonl, summary.json, report.svg, checkpoints\n",
+                      out);
+    }
+}
+
+snug_status snug_session_summary_write(const snug_session *session, snug_format format,
+                                       snug_write write, void *context, snug_error *err)
+{
+    snug_report report = {0};
+    SNUG_TRY(snug_report_open(&report, SUMMARY_BYTES, err));
+    if (format == SNUG_FORMAT_JSON) {
+        summary_json(&session->summary, &report.text);
+    } else {
+        summary_text(&session->summary, session->out, &report.text);
+    }
+    return snug_report_send(&report, write, context, err);
+}
+
+static void target_json(snug_json_writer *json, const char *key, const double *values, int64_t count)
+{
+    snug_json_key(json, key);
+    snug_json_array_begin(json);
+    for (int64_t k = 0; values != NULL && k < count; k++) {
+        snug_json_f64(json, values[k]);
+    }
+    snug_json_array_end(json);
+}
+
+static void evaluation_json(const snug_evaluation *e, snug_text *text)
+{
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"loss", e->loss}, {"mse", e->mse}, {"mae", e->mae}, {"r2", e->r2}};
+    snug_json_writer json;
+    snug_json_writer_init(&json, text, true);
+    snug_json_object_begin(&json);
+    snug_json_key(&json, "schema");
+    snug_json_string(&json, "snug.eval/1");
+    snug_json_key(&json, "step");
+    snug_json_i64(&json, e->step);
+    snug_json_key(&json, "samples");
+    snug_json_i64(&json, e->samples);
+    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
+        snug_json_key(&json, numbers[i].key);
+        snug_json_f64(&json, numbers[i].value);
+    }
+    target_json(&json, "target_mse", e->target_mse, e->target_count);
+    target_json(&json, "target_mae", e->target_mae, e->target_count);
+    target_json(&json, "target_r2", e->target_r2, e->target_count);
+    snug_json_object_end(&json);
+    snug_text_add(text, "\n");
+}
+
+static void evaluation_text(const snug_evaluation *e, snug_text *text)
+{
+    snug_text_add(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples, e->step);
+    snug_text_add(text, "  %-10s %12s %12s %9s\n", "target", "mae", "mse", "r2");
+    snug_text_add(text, "  %-10s %12.6g %12.6g %9.4f\n", "all", e->mae, e->mse, e->r2);
+    for (int64_t k = 0; e->target_mae != NULL && k < e->target_count; k++) {
+        snug_text_add(text, "  %-10" PRId64 " %12.6g %12.6g %9.4f\n", k, e->target_mae[k],
+                      e->target_mse[k], e->target_r2[k]);
+    }
+    snug_text_add(text, "\n  loss %.6g\n", e->loss);
+}
+
+snug_status snug_evaluation_write(const snug_evaluation *evaluation, snug_format format,
+                                  snug_write write, void *context, snug_error *err)
+{
+    snug_report report = {0};
+    SNUG_TRY(snug_report_open(&report, EVALUATION_BYTES, err));
+    if (format == SNUG_FORMAT_JSON) {
+        evaluation_json(evaluation, &report.text);
+    } else {
+        evaluation_text(evaluation, &report.text);
+    }
+    return snug_report_send(&report, write, context, err);
+}

@@ -1,0 +1,164 @@
+/* The op table: one row an operation; shapes, gradients, costs, plans and tests are made from it.
+ */
+#ifndef SNUG_GRAPH_OP_H
+#define SNUG_GRAPH_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "base/status.h"
+#include "tensor/tensor.h"
+
+typedef int32_t snug_tensor_id; /* -1: none. */
+typedef int32_t snug_node_id;   /* -1: none. */
+
+enum {
+    SNUG_TENSOR_NONE = -1, /* An optional input left out, an output that nobody reads. */
+    SNUG_TENSOR_NEW = -2   /* In the outputs asked of snug_graph_node(): make this one. */
+};
+
+typedef struct snug_graph snug_graph;
+typedef struct snug_node snug_node;
+typedef struct snug_op snug_op;
+
+/** How the loop in time turns the head's output into the fed-back state. */
+typedef enum snug_decoder_mode {
+    SNUG_DECODER_PLAIN,                 /* No feedback: y is the head's output. */
+    SNUG_DECODER_POSITION,              /* The state is the output. */
+    SNUG_DECODER_VELOCITY,              /* The output is added to the state. */
+    SNUG_DECODER_POSITION_THEN_VELOCITY /* Position before `switch_step`, velocity after it. */
+} snug_decoder_mode;
+
+/** What a node needs beside its tensors; the member is named after the op. */
+typedef union snug_attrs {
+    struct {
+        int64_t kernel, stride; /* Rows of time. A linear layer is kernel 1, stride 1. */
+        int64_t length;         /* T of the input (gradient nodes need it). */
+        bool relu;              /* The output is max(0, .). */
+    } conv1d;
+    struct {
+        int64_t kernel, channels, width, length;
+        bool relu;
+    } tds_conv;
+    struct {
+        float eps;
+    } layer_norm;
+    struct {
+        int64_t length_in, length_out;
+    } interpolate;
+    struct {
+        int64_t length_a, length_b; /* y = a + the last length_a rows of b. */
+    } add_tail;
+    struct {
+        int64_t layers, hidden, features, state, outputs, steps, switch_step;
+        snug_decoder_mode mode;
+        float slope, scale;
+        bool has_initial_state;
+    } lstm_decoder;
+    struct {
+        float weight_mse, weight_mae;
+        bool has_mask;
+    } regression_loss;
+    struct {
+        int32_t stream; /* Which of the loader's fields: 0, 1, ... */
+        snug_dtype dtype;
+        snug_shape shape;
+    } source;
+    struct {
+        bool adam_l2; /* torch.optim.Adam's weight decay instead of the decoupled one. */
+    } optimizer;
+} snug_attrs;
+
+/** Work of one call on `samples` samples. */
+typedef struct snug_cost {
+    double flops; /* Multiplies and adds, each counted. */
+    double bytes; /* Read and written, caches ignored. */
+} snug_cost;
+
+/** What a row's functions are told of a node: shapes resolved, nothing of memory. */
+typedef struct snug_op_view {
+    const snug_graph *graph;
+    const snug_node *node;
+    const snug_attrs *attrs;
+    int32_t variant;
+    int32_t input_count;
+    snug_shape input[SNUG_NODE_INPUTS_MAX]; /* Per sample for batched tensors. */
+    bool input_batched[SNUG_NODE_INPUTS_MAX];
+    int32_t output_count;
+    snug_shape output[SNUG_NODE_OUTPUTS_MAX]; /* Filled by infer; valid for cost and scratch. */
+} snug_op_view;
+
+/** What infer answers for one output. */
+typedef struct snug_output_info {
+    snug_dtype dtype;
+    bool batched;
+    snug_shape shape;
+} snug_output_info;
+
+enum {
+    SNUG_OP_GRADIENT_ONLY = 1, /* Made by a gradient rule or an optimizer; has no gradient. */
+    SNUG_OP_CHEAP = 2,         /* Elementwise cost: a planner may run it again rather than keep. */
+    SNUG_OP_SOURCE = 4,        /* The executor fills the output (loader). */
+    SNUG_OP_SINK = 8,          /* The executor shows the input to the caller (evaluation). */
+    SNUG_OP_UPDATE = 16        /* Optimizer: writes parameters and states. */
+};
+
+struct snug_op {
+    const char *name;
+    int32_t input_min, input_max;
+    int32_t output_max;
+    uint32_t flags;
+
+    /** Bit o: output o is added to, not written (gradients of parameters, loss totals). */
+    uint32_t accumulates;
+
+    /** Bit i: the content of input i is lost (a cache that the kernel works in). */
+    uint32_t consumes;
+
+    /**
+     * Samples that must be in one call: 1, or 64 for ops whose sums (or kept caches) run over
+     * groups of 64 samples of the global batch. snug_graph_sample_group() answers for a node.
+     */
+    int64_t sample_group;
+
+    /**
+     * Checks the inputs and answers count, types and shapes of the outputs. SNUG_CODE_DATA with
+     * both shapes in the message when they do not fit together.
+     */
+    snug_status (*infer)(const snug_op_view *view, int32_t *out_count,
+                         snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err);
+
+    /**
+     * Appends the nodes that compute the gradient. `out_grads[o]` is -1 when output o has none;
+     * `need[i]` says whether the gradient of input i is wanted. Writes the gradient of activations
+     * to `in_grads[i]`; those of parameters are accumulated into snug_graph_gradient(graph, id).
+     */
+    snug_status (*gradient)(snug_graph *graph, snug_node_id node, const snug_tensor_id *out_grads,
+                            const bool *need, snug_tensor_id *in_grads, snug_error *err);
+
+    /** FLOPs and bytes of a call on `samples` samples, for the view's variant. */
+    snug_cost (*cost)(const snug_op_view *view, int64_t samples);
+
+    /**
+     * Bytes of scratch a call on `samples` samples needs, the fast kernel's need on any instruction
+     * set; NULL: none. Only the kernels know it, so these functions are defined beside them
+     * (ops/adapt_*.c) and named in the rows.
+     */
+    int64_t (*scratch_bytes)(const snug_op_view *view, int64_t samples, int32_t threads);
+
+    /** Number of variants (what is kept for backward); shapes may depend on it. NULL: one. */
+    int32_t (*variants)(const snug_op_view *view);
+
+    /** The input whose storage output o may take over when nobody reads it later; NULL, -1: none.
+     */
+    int32_t (*inplace)(const snug_op_view *view, int32_t output);
+};
+
+/** The row with that name, or NULL. */
+const snug_op *snug_op_find(const char *name);
+/** All rows, for tests made from the table. */
+int64_t snug_op_count(void);
+const snug_op *snug_op_at(int64_t index);
+
+#endif

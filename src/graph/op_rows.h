@@ -1,0 +1,80 @@
+/* The rows of the op table and the few helpers they share; private to graph/. */
+#ifndef SNUG_GRAPH_OP_ROWS_H
+#define SNUG_GRAPH_OP_ROWS_H
+
+#include "graph/graph.h"
+#include "graph/op.h"
+
+extern const snug_op snug_op_source, snug_op_sink;
+extern const snug_op snug_op_conv1d, snug_op_conv1d_dx, snug_op_conv1d_dw;
+extern const snug_op snug_op_tds_conv, snug_op_tds_conv_dx, snug_op_tds_conv_dw;
+extern const snug_op snug_op_relu_grad, snug_op_add, snug_op_add_tail, snug_op_add_tail_grad;
+extern const snug_op snug_op_layer_norm, snug_op_layer_norm_grad;
+extern const snug_op snug_op_interpolate, snug_op_interpolate_grad;
+extern const snug_op snug_op_lstm_decoder, snug_op_lstm_decoder_grad;
+extern const snug_op snug_op_regression_loss, snug_op_regression_loss_grad;
+extern const snug_op snug_op_square_norm, snug_op_adamw, snug_op_sgd;
+
+/* Defined beside the kernels, in ops/adapt_*.c: only they know what they need. */
+int64_t snug_scratch_conv1d(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_conv1d_dx(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_conv1d_dw(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_tds_conv(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_tds_conv_dx(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_tds_conv_dw(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_layer_norm(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_layer_norm_grad(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_lstm_decoder(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_lstm_decoder_grad(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int32_t threads);
+
+/* Also there: f32 elements a sample of the decoder's cache, and how many variants it has. */
+int64_t snug_cache_lstm_decoder(const snug_op_view *view);
+int32_t snug_variants_lstm_decoder(const snug_op_view *view);
+/* Forward passes that the gradient runs again for the view's variant: 0, or 1 and less. */
+double snug_recompute_lstm_decoder(const snug_op_view *view);
+
+/** Input `i` is there, has that rank, and is batched or not as said; SNUG_CODE_DATA otherwise. */
+SNUG_MUST_CHECK snug_status snug_rows_expect(const snug_op_view *view, int32_t i, int32_t rank,
+                                             bool batched, snug_error *err);
+
+/** SNUG_CODE_DATA: the shapes of inputs i and j do not fit together, for the reason `why`. */
+snug_status snug_rows_mismatch(const snug_op_view *view, int32_t i, int32_t j, const char *why,
+                               snug_error *err);
+
+/** Whether input `i` was given. */
+bool snug_rows_given(const snug_op_view *view, int32_t i);
+
+/** Shape of a GRADIENT output that follows input shape; f32, shared. */
+snug_output_info snug_rows_shared(snug_shape shape);
+/** f32, batched. */
+snug_output_info snug_rows_batched(snug_shape shape);
+
+/** The gradient tensor of input `i` of `node` when `need` says so, else SNUG_TENSOR_NONE. */
+SNUG_MUST_CHECK snug_status snug_rows_gradient_of(snug_graph *graph, snug_node_id node, int32_t i,
+                                                  const bool *need, snug_tensor_id *out,
+                                                  snug_error *err);
+
+/** "<forward's name><suffix>"; SNUG_CODE_LIMIT when it is too long. */
+SNUG_MUST_CHECK snug_status snug_rows_name(const snug_graph *graph, snug_node_id forward,
+                                           const char *suffix, char out[SNUG_NAME_BYTES],
+                                           snug_error *err);
+
+/** Appends a gradient node named "<forward's name><suffix>". `first` may be NULL. */
+SNUG_MUST_CHECK snug_status snug_rows_append(snug_graph *graph, const char *op_name,
+                                             const char *suffix, snug_node_id forward,
+                                             const snug_attrs *attrs, const snug_tensor_id *inputs,
+                                             int32_t input_count, const snug_tensor_id *outputs,
+                                             snug_tensor_id *first, snug_error *err);
+
+/** Elements of a shape as a double, for costs. */
+double snug_rows_count(const snug_shape *shape);
+
+/** Cost of a pass that does `flops_each` operations an element of output 0 and reads all inputs. */
+snug_cost snug_rows_pass_cost(const snug_op_view *view, int64_t samples, double flops_each);
+
+/** Always output 0 over input 0. */
+int32_t snug_rows_inplace_first(const snug_op_view *view, int32_t output);
+
+#endif

@@ -1,0 +1,215 @@
+/* The cheap ops, losses and optimizers: calls of their rows to the plain functions in cpu/. */
+#include "base/checked.h"
+#include "graph/op_rows.h"
+#include "ops/adapt.h"
+#include "ops/cpu/elementwise.h"
+#include "ops/cpu/interpolate.h"
+#include "ops/cpu/layer_norm.h"
+#include "ops/cpu/loss.h"
+#include "ops/cpu/optimizer.h"
+
+/* Elements of output 0 over the samples of the call. */
+static int64_t total(const snug_kernel_call *call)
+{
+    return snug_shape_count(&call->view->output[0]) * call->count;
+}
+
+void snug_adapt_relu_grad(const snug_kernel_call *call)
+{
+    snug_relu_backward(call->isa, total(call), call->inputs[1], call->inputs[0], call->outputs[0],
+                       call->parallel);
+}
+
+void snug_adapt_add(const snug_kernel_call *call)
+{
+    const float *sum = call->inputs[0];
+    for (int32_t k = 1; k < call->view->input_count; k++) {
+        snug_add(call->isa, total(call), sum, call->inputs[k], call->outputs[0], call->parallel);
+        sum = call->outputs[0];
+    }
+}
+
+static snug_crop_shape crop(const snug_kernel_call *call)
+{
+    return (snug_crop_shape){.samples = call->count,
+                             .rows = call->view->attrs->add_tail.length_a,
+                             .rows_in = call->view->attrs->add_tail.length_b,
+                             .cols = call->view->input[0].extent[1]};
+}
+
+void snug_adapt_add_tail(const snug_kernel_call *call)
+{
+    const snug_crop_shape shape = crop(call);
+    snug_add_crop(call->isa, &shape, call->inputs[0], call->inputs[1], call->outputs[0],
+                  call->parallel);
+}
+
+void snug_adapt_add_tail_grad(const snug_kernel_call *call)
+{
+    const snug_crop_shape shape = crop(call);
+    snug_add_crop_backward(call->isa, &shape, false, call->inputs[0], call->outputs[0],
+                           call->parallel);
+}
+
+static snug_layer_norm norm(const snug_kernel_call *call)
+{
+    return (snug_layer_norm){.isa = call->isa,
+                             .samples = call->count,
+                             .rows = call->view->input[0].extent[0],
+                             .cols = call->view->input[0].extent[1],
+                             .epsilon = (double)call->view->attrs->layer_norm.eps};
+}
+
+/* Mean and 1/std that nobody reads go to scratch. */
+void snug_adapt_layer_norm(const snug_kernel_call *call)
+{
+    const snug_layer_norm n = norm(call);
+    float *unread = call->scratch;
+    float *mean = call->outputs[1] != NULL ? call->outputs[1] : unread;
+    float *rstd = call->outputs[2] != NULL ? call->outputs[2] : unread + n.samples * n.rows;
+    snug_layer_norm_forward(&n, call->inputs[0], call->inputs[1], call->inputs[2], call->outputs[0],
+                            mean, rstd, call->parallel);
+}
+
+int64_t snug_scratch_layer_norm(const snug_op_view *view, int64_t samples, int32_t threads)
+{
+    (void)threads;
+    return snug_align_up(2 * 4 * samples * view->input[0].extent[0], SNUG_ALIGN);
+}
+
+void snug_adapt_layer_norm_grad(const snug_kernel_call *call)
+{
+    const snug_layer_norm n = norm(call);
+    float *unwanted = call->scratch;
+    float *dgamma = call->outputs[1];
+    float *dbeta = call->outputs[2];
+    if ((dgamma == NULL) != (dbeta == NULL)) {
+        for (int64_t c = 0; c < n.cols; c++) {
+            unwanted[c] = 0.0f;
+        }
+        dgamma = dgamma != NULL ? dgamma : unwanted;
+        dbeta = dbeta != NULL ? dbeta : unwanted;
+    }
+    snug_layer_norm_backward(&n, call->inputs[0], call->inputs[3], call->inputs[1], call->inputs[2],
+                             call->inputs[4], call->outputs[0], dgamma, dbeta, call->parallel);
+}
+
+int64_t snug_scratch_layer_norm_grad(const snug_op_view *view, int64_t samples, int32_t threads)
+{
+    (void)samples;
+    (void)threads;
+    return snug_align_up(4 * view->input[0].extent[1], SNUG_ALIGN);
+}
+
+static snug_interpolate_shape interpolation(const snug_kernel_call *call)
+{
+    return (snug_interpolate_shape){.samples = call->count,
+                                    .rows_in = call->view->attrs->interpolate.length_in,
+                                    .rows_out = call->view->attrs->interpolate.length_out,
+                                    .cols = call->view->input[0].extent[1]};
+}
+
+void snug_adapt_interpolate(const snug_kernel_call *call)
+{
+    const snug_interpolate_shape shape = interpolation(call);
+    snug_interpolate_forward(call->isa, &shape, call->inputs[0], call->outputs[0], call->parallel);
+}
+
+void snug_adapt_interpolate_grad(const snug_kernel_call *call)
+{
+    const snug_interpolate_shape shape = interpolation(call);
+    snug_interpolate_backward(call->isa, &shape, call->inputs[0], call->outputs[0], call->parallel);
+}
+
+static snug_loss loss(const snug_op_view *view, snug_kernel_isa isa, int64_t samples,
+                      double normaliser)
+{
+    return (snug_loss){.isa = isa,
+                       .samples = samples,
+                       .rows = view->input[0].extent[0],
+                       .cols = view->input[0].extent[1],
+                       .square_weight = (double)view->attrs->regression_loss.weight_mse,
+                       .absolute_weight = (double)view->attrs->regression_loss.weight_mae,
+                       .normaliser = normaliser};
+}
+
+static const uint8_t *mask(const snug_kernel_call *call)
+{
+    return call->view->attrs->regression_loss.has_mask ? call->inputs[2] : NULL;
+}
+
+void snug_adapt_regression_loss(const snug_kernel_call *call)
+{
+    const snug_loss l = loss(call->view, call->isa, call->count, call->step->normaliser);
+    snug_loss_forward(&l, call->inputs[0], call->inputs[1], mask(call), call->outputs[0],
+                      call->scratch, call->parallel);
+}
+
+int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, int32_t threads)
+{
+    int64_t most = 0;
+    (void)threads;
+    for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
+        const snug_loss l = loss(view, (snug_kernel_isa)isa, samples, 1.0);
+        most = snug_max_i64(most, snug_loss_scratch_bytes(&l));
+    }
+    return most;
+}
+
+void snug_adapt_regression_loss_grad(const snug_kernel_call *call)
+{
+    const snug_loss l = loss(call->view, call->isa, call->count, call->step->normaliser);
+    snug_loss_backward(&l, call->inputs[0], call->inputs[1], mask(call), call->outputs[0],
+                       call->parallel);
+}
+
+void snug_adapt_square_norm(const snug_kernel_call *call)
+{
+    double *sum = call->outputs[0];
+    *sum += snug_optimizer_square_norm(call->isa, snug_shape_count(&call->view->input[0]),
+                                       call->inputs[0], call->scratch, call->parallel);
+}
+
+int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int32_t threads)
+{
+    (void)samples;
+    (void)threads;
+    return snug_optimizer_norm_scratch_bytes(snug_shape_count(&view->input[0]));
+}
+
+/* The numbers of this step; the clip scale follows from the total of all gradients. */
+static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
+{
+    const snug_step_context *step = call->step;
+    return (snug_optimizer){
+        .isa = call->isa,
+        .step = step->step,
+        .learning_rate = step->learning_rate,
+        .weight_decay = step->weight_decay,
+        .beta1 = step->beta1,
+        .beta2 = step->beta2,
+        .epsilon = step->epsilon,
+        .momentum = step->momentum,
+        .grad_scale =
+            step->clip_norm > 0.0 ? snug_optimizer_clip_scale(*square_norm, step->clip_norm) : 1.0};
+}
+
+void snug_adapt_adamw(const snug_kernel_call *call)
+{
+    const snug_optimizer o = optimizer(call, call->inputs[4]);
+    const int64_t count = snug_shape_count(&call->view->input[0]);
+    if (call->view->attrs->optimizer.adam_l2) {
+        snug_optimizer_adam(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
+                            call->outputs[2], call->parallel);
+    } else {
+        snug_optimizer_adamw(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
+                             call->outputs[2], call->parallel);
+    }
+}
+
+void snug_adapt_sgd(const snug_kernel_call *call)
+{
+    const snug_optimizer o = optimizer(call, call->inputs[3]);
+    snug_optimizer_sgd(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
+                       call->inputs[1], call->outputs[1], call->parallel);
+}

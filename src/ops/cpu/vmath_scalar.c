@@ -1,0 +1,21 @@
+/* The lane kernels for plain C. */
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ops/cpu/vmath_kernels.h"
+#include "ops/cpu/vmath_lanes_scalar.h"
+
+enum { TILE_ROWS = 4, TILE_LANES = 1 };
+
+#include "ops/cpu/vmath_functions.inc"
+
+#include "ops/cpu/elementwise_kernels.inc"
+#include "ops/cpu/layer_norm_kernels.inc"
+#include "ops/cpu/loss_kernels.inc"
+#include "ops/cpu/lstm_kernels.inc"
+#include "ops/cpu/optimizer_kernels.inc"
+
+const snug_lane_kernels snug_lane_kernels_scalar = {
+#include "ops/cpu/vmath_table.inc"
+};

@@ -1,0 +1,36 @@
+/* Optimizers as graphs: states, the gradients' square norm, and one update node a parameter. */
+#ifndef SNUG_OPTIM_OPTIM_H
+#define SNUG_OPTIM_OPTIM_H
+
+#include "graph/graph.h"
+
+/** Hyper-parameters; the learning rate of a step comes from the schedule. */
+typedef struct snug_optim_options {
+    const char *name;     /**< "adamw", "adam" (weight decay as L2) or "sgd". Borrowed. */
+    double learning_rate; /**< > 0; the schedule's peak. */
+    double weight_decay;  /**< >= 0. */
+    double beta1, beta2;  /**< In [0, 1); Adam only. */
+    double epsilon;       /**< > 0; Adam only. */
+    double momentum;      /**< In [0, 1); SGD only; 0 keeps no buffer. */
+    double clip_norm;     /**< Most norm of all gradients together; 0: no clipping. */
+} snug_optim_options;
+
+/** PyTorch's defaults of that optimizer; SNUG_CODE_CONFIG with the nearest name otherwise. */
+SNUG_MUST_CHECK snug_status snug_optim_defaults(const char *name, snug_optim_options *out,
+                                                snug_error *err);
+
+/** Every number lies in its range; SNUG_CODE_CONFIG names the one that does not. */
+SNUG_MUST_CHECK snug_status snug_optim_check(const snug_optim_options *options, snug_error *err);
+
+/** The f64 tensor that holds the sum of squares of all gradients of the step. */
+#define SNUG_OPTIM_TOTAL_NAME "gradient_square_norm"
+
+/**
+ * Appends, for every parameter that has a gradient: a square_norm node each, in the order of the
+ * parameters, then its states ("<name>.m", "<name>.v" or "<name>.momentum") and an update node
+ * each. The graph must be through snug_graph_backward(). On failure the graph is as before.
+ */
+SNUG_MUST_CHECK snug_status snug_optim_attach(snug_graph *graph, const snug_optim_options *options,
+                                              snug_error *err);
+
+#endif

@@ -1,0 +1,222 @@
+#include "plan/chain.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+
+/* A partial plan of the stages before some cut. */
+typedef struct entry {
+    int64_t kept;
+    int64_t peak;
+    double seconds;
+    int32_t parent;  /* Index into all entries; -1 at the start. */
+    int32_t option;
+    int32_t stage_first;
+    int16_t forward_tile, backward_tile;
+} entry;
+
+/* The entries of one state (cut, does `kept` include the boundary): ascending kept, falling cost. */
+typedef struct front {
+    int32_t begin;
+    int32_t count;
+} front;
+
+typedef struct solver {
+    const snug_chain *chain;
+    snug_chain_goal goal;
+    int64_t budget;
+    int32_t front_max;
+    entry *entries; /* Of all fronts, each with room for front_max + 1. */
+    front *fronts;  /* [2 * (stage_count + 1)] */
+    entry *spare;
+} solver;
+
+static bool cheaper(const solver *s, const entry *a, const entry *b)
+{
+    if (s->goal == SNUG_CHAIN_SMALLEST) {
+        return a->peak != b->peak ? a->peak < b->peak : a->seconds < b->seconds;
+    }
+    return a->seconds < b->seconds || (!(b->seconds < a->seconds) && a->peak < b->peak);
+}
+
+/* Evenly fewer entries; the ends stay. */
+static void thin(solver *s, front *f)
+{
+    entry *list = &s->entries[f->begin];
+    const int32_t keep = s->front_max / 2 + 1;
+    memcpy(s->spare, list, (size_t)f->count * sizeof *list);
+    for (int32_t i = 0; i < keep; i++) {
+        list[i] = s->spare[(int64_t)i * (f->count - 1) / (keep - 1)];
+    }
+    f->count = keep;
+}
+
+/* Puts an entry into a front unless another is at least as good in both; drops what it beats. */
+static void insert(solver *s, front *f, const entry *e)
+{
+    entry *list = &s->entries[f->begin];
+    int32_t at = 0;
+    int32_t high = f->count;
+    while (at < high) { /* First entry with more kept than e. */
+        const int32_t middle = (at + high) / 2;
+        if (list[middle].kept > e->kept) {
+            high = middle;
+        } else {
+            at = middle + 1;
+        }
+    }
+    if (at > 0 && !cheaper(s, e, &list[at - 1])) {
+        return;
+    }
+    if (at > 0 && list[at - 1].kept == e->kept) {
+        at--;
+    }
+    int32_t stop = at;
+    while (stop < f->count && !cheaper(s, &list[stop], e)) {
+        stop++;
+    }
+    if (stop == at && f->count > s->front_max) {
+        thin(s, f);
+        insert(s, f, e); /* Once: there is room now. */
+        return;
+    }
+    memmove(&list[at + 1], &list[stop], (size_t)(f->count - stop) * sizeof *list);
+    list[at] = *e;
+    f->count += 1 - (stop - at);
+}
+
+/* The best tile for a loop that has `base` bytes beside its own: fastest that fits, or smallest. */
+static int32_t best_tile(const solver *s, const snug_chain_tile *tiles, int64_t base)
+{
+    int32_t best = -1;
+    for (int32_t k = 0; k < s->chain->tile_count; k++) {
+        if (tiles[k].bytes < 0) {
+            continue;
+        }
+        if (s->goal == SNUG_CHAIN_SMALLEST) {
+            best = best < 0 || tiles[k].bytes < tiles[best].bytes ? k : best;
+        } else if (base + tiles[k].bytes <= s->budget &&
+                   (best < 0 || tiles[k].seconds < tiles[best].seconds)) {
+            best = k;
+        }
+    }
+    return best;
+}
+
+/* Extends one partial plan by one option of the segment i..j. */
+static void extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32_t j,
+                   int32_t option)
+{
+    const snug_chain_option *o = &s->chain->options[option];
+    const entry *e = &s->entries[from];
+    const int64_t base = s->chain->fixed_bytes + e->kept;
+    const int64_t x = boundary_kept ? 0 : s->chain->boundary[i];
+    const int64_t y = o->output_kept ? 0 : s->chain->boundary[j + 1];
+    const int64_t held = o->kept + (o->input_needed ? x : 0);
+    const int64_t forward_base = o->fused ? base + x + o->backward_bytes
+                                          : base + x + o->kept + y;
+    const int32_t forward = best_tile(s, o->forward, forward_base);
+    entry next = *e;
+    if (forward < 0) {
+        return;
+    }
+    next.peak = snug_max_i64(next.peak, forward_base + o->forward[forward].bytes);
+    next.seconds += o->forward[forward].seconds;
+    next.backward_tile = -1;
+    if (!o->fused && o->backward != NULL) {
+        const int64_t backward_base = base + held + o->backward_bytes;
+        const int32_t backward = best_tile(s, o->backward, backward_base);
+        if (backward < 0) {
+            return;
+        }
+        next.peak = snug_max_i64(next.peak, backward_base + o->backward[backward].bytes);
+        next.seconds += o->backward[backward].seconds;
+        next.backward_tile = (int16_t)backward;
+    }
+    next.kept = e->kept + held;
+    next.parent = from;
+    next.option = option;
+    next.stage_first = i;
+    next.forward_tile = (int16_t)forward;
+    insert(s, &s->fronts[2 * (j + 1) + (o->output_kept ? 1 : 0)], &next);
+}
+
+static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
+{
+    const int64_t states = 2 * ((int64_t)s->chain->stage_count + 1);
+    void *memory = NULL;
+    const int64_t room = (int64_t)s->front_max + 2;
+    SNUG_TRY(snug_arena_array(scratch, states, (int64_t)sizeof(front), &memory, err));
+    s->fronts = memory;
+    SNUG_TRY(snug_arena_array(scratch, (states + 1) * room, (int64_t)sizeof(entry), &memory,
+                              err));
+    s->entries = memory;
+    s->spare = s->entries + states * room;
+    for (int64_t f = 0; f < states; f++) {
+        s->fronts[f].begin = (int32_t)(f * room);
+    }
+    return SNUG_OK;
+}
+
+static void walk_back(const solver *s, int32_t last, snug_chain_answer *out)
+{
+    int32_t count = 0;
+    for (int32_t e = last; s->entries[e].parent >= 0; e = s->entries[e].parent) {
+        count++;
+    }
+    out->segment_count = count;
+    int32_t stage_last = s->chain->stage_count - 1;
+    for (int32_t e = last; s->entries[e].parent >= 0; e = s->entries[e].parent) {
+        const entry *at = &s->entries[e];
+        out->segments[--count] = (snug_chain_segment){
+            .stage_first = at->stage_first, .stage_last = stage_last, .option = at->option,
+            .forward_tile = at->forward_tile, .backward_tile = at->backward_tile};
+        stage_last = at->stage_first - 1;
+    }
+}
+
+snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal, int64_t budget,
+                             int32_t front_max, snug_arena *scratch, snug_chain_answer *out,
+                             snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(scratch);
+    const int32_t n = chain->stage_count;
+    solver s = {.chain = chain, .goal = goal, .budget = budget, .front_max = front_max};
+    SNUG_ASSERT(front_max >= 2 && n >= 1);
+    SNUG_TRY_DONE(solver_init(&s, scratch, err));
+    s.fronts[0].count = 1;
+    s.entries[s.fronts[0].begin] = (entry){.parent = -1};
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t kept = 0; kept < 2; kept++) {
+            const front f = s.fronts[2 * i + kept];
+            for (int32_t j = i; j < n; j++) {
+                const int64_t k = (int64_t)i * n + j;
+                for (int32_t o = chain->first[k]; o < chain->first[k + 1]; o++) {
+                    for (int32_t e = 0; e < f.count; e++) {
+                        extend(&s, f.begin + e, kept == 1, i, j, o);
+                    }
+                }
+            }
+        }
+    }
+    out->possible = false;
+    int32_t best = -1;
+    for (int32_t kept = 0; kept < 2; kept++) {
+        const front f = s.fronts[2 * n + kept];
+        for (int32_t e = f.begin; e < f.begin + f.count; e++) {
+            best = best < 0 || cheaper(&s, &s.entries[e], &s.entries[best]) ? e : best;
+        }
+    }
+    if (best >= 0) {
+        out->possible = true;
+        out->seconds = s.entries[best].seconds;
+        out->peak_bytes = s.entries[best].peak;
+        walk_back(&s, best, out);
+    }
+
+done:
+    snug_arena_rewind(scratch, start);
+    return status;
+}

@@ -1,0 +1,220 @@
+#include "plan/offsets.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "base/hash.h"
+#include "plan/problem.h"
+
+/* Work of the local search in visits of placed extents: about a quarter of a second. */
+enum { SEARCH_VISITS = 40000000, SEARCH_ROUNDS_MAX = 20000 };
+
+typedef struct packer {
+    snug_extent *extents;
+    int64_t count;
+    int64_t *keys;
+    int32_t *order;
+    int32_t *trial;
+    int32_t *best_order;
+    int32_t *placed; /* Indices by ascending offset. */
+    int64_t *offsets;
+    int64_t *best_offsets;
+    int64_t best_bytes;
+} packer;
+
+static snug_status packer_init(packer *p, snug_extent *extents, int64_t count, snug_arena *arena,
+                               snug_error *err)
+{
+    void *memory = NULL;
+    *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
+    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int64_t), &memory, err));
+    p->keys = memory;
+    p->offsets = p->keys + count;
+    p->best_offsets = p->offsets + count;
+    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int32_t), &memory, err));
+    p->order = memory;
+    p->trial = p->order + count;
+    p->best_order = p->trial + count;
+    p->placed = p->best_order + count;
+    return SNUG_OK;
+}
+
+/* Where extent `index` goes among those already placed: the first gap, or the tightest. */
+static int64_t find_offset(const packer *p, int32_t index, int64_t placed_count, bool best_fit)
+{
+    const snug_extent *e = &p->extents[index];
+    int64_t top = 0;
+    int64_t best = -1;
+    int64_t best_gap = INT64_MAX;
+    for (int64_t k = 0; k < placed_count; k++) {
+        const int32_t other = p->placed[k];
+        const snug_extent *o = &p->extents[other];
+        if (o->last < e->first || e->last < o->first) {
+            continue;
+        }
+        const int64_t gap = p->offsets[other] - top;
+        if (gap >= e->bytes && gap < best_gap) {
+            best = top;
+            best_gap = gap;
+            if (!best_fit) {
+                return best;
+            }
+        }
+        top = snug_max_i64(top, p->offsets[other] + o->bytes);
+    }
+    return best >= 0 ? best : top;
+}
+
+/* Places all extents in `order`; gives up above `limit`. Returns the height, or INT64_MAX. */
+static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t limit)
+{
+    int64_t height = 0;
+    for (int64_t i = 0; i < p->count; i++) {
+        const int32_t index = order[i];
+        const int64_t offset = find_offset(p, index, i, best_fit);
+        p->offsets[index] = offset;
+        height = snug_max_i64(height, offset + p->extents[index].bytes);
+        if (height >= limit) {
+            return INT64_MAX;
+        }
+        int64_t at = i;
+        while (at > 0 && p->offsets[p->placed[at - 1]] > offset) {
+            p->placed[at] = p->placed[at - 1];
+            at--;
+        }
+        p->placed[at] = index;
+    }
+    return height;
+}
+
+static void keep_best(packer *p, const int32_t *order, int64_t height)
+{
+    if (height < p->best_bytes) {
+        p->best_bytes = height;
+        memcpy(p->best_offsets, p->offsets, (size_t)p->count * sizeof *p->offsets);
+        memcpy(p->best_order, order, (size_t)p->count * sizeof *p->order);
+    }
+}
+
+static int64_t sort_key(const snug_extent *e, int32_t rule)
+{
+    const int64_t life = (int64_t)e->last - e->first + 1;
+    switch (rule) {
+    case 0:
+        return -e->bytes;
+    case 1:
+        return -(e->bytes / SNUG_ALIGN) * life;
+    case 2:
+        return -life;
+    default:
+        return e->first;
+    }
+}
+
+static void greedy(packer *p, int64_t bound)
+{
+    for (int32_t rule = 0; rule < 4 && p->best_bytes > bound; rule++) {
+        for (int64_t i = 0; i < p->count; i++) {
+            p->keys[i] = sort_key(&p->extents[i], rule);
+            p->order[i] = (int32_t)i;
+        }
+        snug_plan_sort(p->keys, p->order, p->count);
+        for (int32_t fit = 0; fit < 2 && p->best_bytes > bound; fit++) {
+            const int64_t height = place_all(p, p->order, fit == 0, p->best_bytes);
+            keep_best(p, p->order, height);
+        }
+    }
+}
+
+/* Moves extents forward in the order of the best packing so far; keeps what is not worse. */
+static void search(packer *p, int64_t bound)
+{
+    const int64_t n = p->count;
+    const int64_t visits = n * n / 2 + 1;
+    const int64_t rounds = snug_min_i64(SEARCH_VISITS / visits, SEARCH_ROUNDS_MAX);
+    uint64_t state = 1;
+    memcpy(p->order, p->best_order, (size_t)n * sizeof *p->order);
+    for (int64_t round = 0; round < rounds && p->best_bytes > bound; round++) {
+        state = snug_hash64_mix(state, (uint64_t)round);
+        int64_t from = (int64_t)(state % (uint64_t)n);
+        /* Half of the moves start from an extent that touches the top. */
+        for (int64_t k = 0; k < n && (state >> 40) % 2 == 0; k++) {
+            const int64_t probe = (from + k) % n;
+            const int32_t index = p->order[probe];
+            if (p->best_offsets[index] + p->extents[index].bytes == p->best_bytes) {
+                from = probe;
+                break;
+            }
+        }
+        state = snug_hash64_mix(state, 0x9e37U);
+        const int64_t to = (int64_t)(state % (uint64_t)n);
+        memcpy(p->trial, p->order, (size_t)n * sizeof *p->order);
+        const int32_t moved = p->trial[from];
+        if (from > to) {
+            memmove(&p->trial[to + 1], &p->trial[to], (size_t)(from - to) * sizeof *p->trial);
+        } else {
+            memmove(&p->trial[from], &p->trial[from + 1], (size_t)(to - from) * sizeof *p->trial);
+        }
+        p->trial[to] = moved;
+        /* Equal heights are taken too: they lead out of plateaus. */
+        const int64_t height = place_all(p, p->trial, (state >> 50) % 2 == 0, p->best_bytes + 1);
+        if (height != INT64_MAX) {
+            memcpy(p->order, p->trial, (size_t)n * sizeof *p->order);
+            keep_best(p, p->trial, height);
+        }
+    }
+}
+
+snug_status snug_offsets_bound(const snug_extent *extents, int64_t count, snug_arena *scratch,
+                               int64_t *out_bytes, snug_error *err)
+{
+    const snug_mark start = snug_arena_mark(scratch);
+    void *memory = NULL;
+    int32_t end = 0;
+    for (int64_t i = 0; i < count; i++) {
+        end = extents[i].last > end ? extents[i].last : end;
+    }
+    SNUG_TRY(snug_arena_array(scratch, (int64_t)end + 2, (int64_t)sizeof(int64_t), &memory, err));
+    int64_t *change = memory;
+    for (int64_t i = 0; i < count; i++) {
+        change[extents[i].first] += extents[i].bytes;
+        change[extents[i].last + 1] -= extents[i].bytes;
+    }
+    int64_t live = 0;
+    int64_t most = 0;
+    for (int32_t t = 0; t <= end; t++) {
+        live += change[t];
+        most = snug_max_i64(most, live);
+    }
+    *out_bytes = most;
+    snug_arena_rewind(scratch, start);
+    return SNUG_OK;
+}
+
+snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_effort effort,
+                              snug_arena *scratch, int64_t *out_bytes, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(scratch);
+    packer p;
+    int64_t bound = 0;
+    if (count == 0) {
+        *out_bytes = 0;
+        return SNUG_OK;
+    }
+    SNUG_TRY_DONE(packer_init(&p, extents, count, scratch, err));
+    SNUG_TRY_DONE(snug_offsets_bound(extents, count, scratch, &bound, err));
+    greedy(&p, bound);
+    if (effort == SNUG_PACKING_THOROUGH && p.best_bytes - bound > bound / 200) {
+        search(&p, bound);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        extents[i].offset = p.best_offsets[i];
+    }
+    *out_bytes = p.best_bytes;
+
+done:
+    snug_arena_rewind(scratch, start);
+    return status;
+}

@@ -1,0 +1,133 @@
+/* The journal: each record becomes one line in a given buffer and is appended at once. */
+#include "train/journal.h"
+
+#include "base/assert.h"
+#include "base/json.h"
+#include "base/text.h"
+
+int64_t snug_journal_line_bytes(int64_t targets)
+{
+    return 2048 + 3 * 26 * targets;
+}
+
+snug_status snug_journal_open(const char *path, int64_t keep_bytes, char *line, int64_t line_bytes,
+                              snug_journal *out, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    snug_file file = {0};
+    SNUG_TRY(snug_file_open_append(path, &file, err));
+    if (file.bytes < keep_bytes) {
+        SNUG_FAIL_DONE(err, SNUG_CODE_FORMAT,
+                       "%s has %lld bytes, the checkpoint was made at %lld: the journal was cut",
+                       path, (long long)file.bytes, (long long)keep_bytes);
+    }
+    SNUG_TRY_DONE(snug_file_truncate(&file, keep_bytes, err));
+    *out = (snug_journal){
+        .file = file, .bytes = keep_bytes, .line = line, .line_bytes = line_bytes};
+
+done:
+    if (snug_failed(status)) {
+        snug_file_close(&file);
+    }
+    return status;
+}
+
+static void number(snug_json_writer *json, const char *key, double value)
+{
+    snug_json_key(json, key);
+    snug_json_f64(json, value);
+}
+
+static void integer(snug_json_writer *json, const char *key, int64_t value)
+{
+    snug_json_key(json, key);
+    snug_json_i64(json, value);
+}
+
+static void numbers(snug_json_writer *json, const char *key, const double *values, int64_t count)
+{
+    snug_json_key(json, key);
+    snug_json_array_begin(json);
+    for (int64_t i = 0; i < count; i++) {
+        snug_json_f64(json, values[i]);
+    }
+    snug_json_array_end(json);
+}
+
+static snug_status append(snug_journal *journal, snug_text *text, snug_error *err)
+{
+    snug_text_add(text, "\n");
+    SNUG_ASSERT(!text->truncated);
+    SNUG_TRY(snug_file_append(&journal->file, text->data, text->length, err));
+    journal->bytes += text->length;
+    return SNUG_OK;
+}
+
+snug_status snug_journal_step(snug_journal *journal, const snug_step_record *record,
+                              snug_error *err)
+{
+    snug_text text;
+    snug_json_writer json;
+    snug_text_init(&text, journal->line, journal->line_bytes);
+    snug_json_writer_init(&json, &text, false);
+    snug_json_object_begin(&json);
+    integer(&json, "step", record->step);
+    integer(&json, "epoch", record->epoch);
+    integer(&json, "samples", record->samples);
+    number(&json, "loss", record->loss);
+    number(&json, "gradient_norm", record->gradient_norm);
+    number(&json, "learning_rate", record->learning_rate);
+    number(&json, "step_seconds", record->step_seconds);
+    number(&json, "seconds", record->seconds);
+    integer(&json, "rss_bytes", record->rss_bytes);
+    integer(&json, "peak_rss_bytes", record->peak_rss_bytes);
+    snug_json_object_end(&json);
+    return append(journal, &text, err);
+}
+
+snug_status snug_journal_evaluation(snug_journal *journal, const snug_evaluation_record *record,
+                                    snug_error *err)
+{
+    snug_text text;
+    snug_json_writer json;
+    snug_text_init(&text, journal->line, journal->line_bytes);
+    snug_json_writer_init(&json, &text, false);
+    snug_json_object_begin(&json);
+    integer(&json, "step", record->step);
+    integer(&json, "epoch", record->epoch);
+    snug_json_key(&json, "evaluation");
+    snug_json_object_begin(&json);
+    integer(&json, "samples", record->samples);
+    number(&json, "loss", record->loss);
+    number(&json, "mse", record->mse);
+    number(&json, "mae", record->mae);
+    number(&json, "r2", record->r2);
+    numbers(&json, "target_mse", record->target_mse, record->target_count);
+    numbers(&json, "target_mae", record->target_mae, record->target_count);
+    numbers(&json, "target_r2", record->target_r2, record->target_count);
+    number(&json, "seconds", record->seconds);
+    snug_json_object_end(&json);
+    snug_json_object_end(&json);
+    return append(journal, &text, err);
+}
+
+snug_status snug_journal_event(snug_journal *journal, const char *event, const char *message,
+                               snug_error *err)
+{
+    snug_text text;
+    snug_json_writer json;
+    snug_text_init(&text, journal->line, journal->line_bytes);
+    snug_json_writer_init(&json, &text, false);
+    snug_json_object_begin(&json);
+    snug_json_key(&json, "event");
+    snug_json_string(&json, event);
+    snug_json_key(&json, "message");
+    snug_json_string(&json, message);
+    snug_json_object_end(&json);
+    return append(journal, &text, err);
+}
+
+void snug_journal_close(snug_journal *journal)
+{
+    snug_file_close(&journal->file);
+}

@@ -1,0 +1,167 @@
+/* What a session is inside: settings, data, graph and programs, and, once it runs, memory and state. */
+#ifndef SNUG_TRAIN_SESSION_H
+#define SNUG_TRAIN_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "config/settings.h"
+#include "data/timeseries/timeseries.h"
+#include "exec/exec.h"
+#include "graph/graph.h"
+#include "mem/budget.h"
+#include "mem/probe.h"
+#include "models/model.h"
+#include "optim/schedules.h"
+#include "plan/plan.h"
+#include "snug/session.h"
+#include "sys/cpu.h"
+#include "sys/file.h"
+#include "sys/thread.h"
+#include "train/checkpoint.h"
+#include "train/journal.h"
+#include "train/metrics.h"
+#include "train/state.h"
+
+/** Bytes that a run takes beside the arena, each known before anything large is taken. */
+typedef struct snug_session_bytes {
+    int64_t floor;   /* Program, libraries, libc: measured, plus what a run touches on top. */
+    int64_t setup;   /* Index, graph, plans: taken already. */
+    int64_t source;  /* Loader: ring, cache, scratch. */
+    int64_t threads; /* Stacks of the compute pool and the workers. */
+    int64_t buffers; /* Checkpoint, journal, metrics. */
+} snug_session_bytes;
+
+/** Pointers of a run that the buffers' block is divided into. */
+typedef struct snug_session_buffers {
+    void *block;
+    int64_t block_bytes;
+    snug_arena arena;
+    char *line; /* Journal. */
+    int64_t line_bytes;
+    snug_metrics metrics;
+    double *target_mse, *target_mae, *target_r2; /* Of the last evaluation. */
+    double *step_seconds; /* The last SNUG_STEP_TIMES, and as many places to sort them. */
+    void *record;         /* One sample of a collected evaluation; NULL: metrics are online. */
+    int64_t record_bytes;
+    snug_checkpoint_set checkpoint;
+} snug_session_buffers;
+
+enum { SNUG_STEP_TIMES = 4096 };
+
+/** The inputs of a sink's tile as they are shown one after the other. */
+typedef struct snug_session_shown {
+    int32_t inputs; /* Of the sink. */
+    const void *data[4]; /* Prediction, target, loss, mask. */
+} snug_session_shown;
+
+/** The model of a session: what was asked for and the shapes that follow. */
+typedef struct snug_session_model {
+    snug_model_options options;
+    snug_model_shapes shapes;
+    int64_t parameter_count;
+} snug_session_model;
+
+struct snug_session {
+    /* Asked for. */
+    snug_settings settings;
+    snug_purpose purpose;
+    char out[SNUG_PATH_BYTES];        /* "" = nothing is written. */
+    char checkpoint[SNUG_PATH_BYTES]; /* EVAL, PREDICT. */
+    bool resume;
+    int32_t threads;
+    snug_isa isa;
+    atomic_bool stop;
+
+    /* Found and decided by the open. */
+    snug_arena setup; /* Runtime category: graph and plans. */
+    snug_arena index_arena;
+    snug_probe probe;
+    snug_budget budget;
+    snug_timeseries_options data_options;
+    snug_timeseries_index *index;
+    snug_timeseries_facts facts;
+    double sample_rate;
+    snug_graph graph;
+    snug_session_model model;
+    snug_schedule schedule;
+    snug_program train, evaluate, predict;
+    bool has_train, fits;
+    snug_plan_facts plan_facts;
+    snug_status plan_status; /* SNUG_OK or SNUG_CODE_BUDGET, with the planner's words below. */
+    snug_error plan_error;
+    snug_session_bytes bytes;
+    int64_t arena_bytes;          /* The largest program's. */
+    int64_t predicted_peak_bytes;
+    int64_t minimum_budget_bytes;
+    int64_t batch;                /* Global: batch size times accumulation. */
+    int64_t steps_per_epoch, step_count;
+
+    /* While it runs. */
+    snug_pool *pool;
+    snug_source *source;
+    snug_arena source_arena;
+    void *source_memory;
+    int64_t source_bytes;
+    void *arena_memory;
+    snug_exec *exec_train, *exec_evaluate;
+    snug_exec_calls calls;
+    snug_session_shown shown;
+    snug_session_buffers buffers;
+    snug_lock lock;
+    snug_journal journal;
+    char journal_path[SNUG_PATH_BYTES];
+    bool journal_open;
+    int64_t saved_step; /* Of the last checkpoint. */
+    snug_train_state state;
+    const snug_observer *observer;
+    snug_step_context step; /* Of the step being run. */
+    int64_t step_times;     /* Entries written to buffers.step_seconds, ever. */
+    double last_loss;
+    snug_evaluation evaluation; /* The last one; target_count 0: none yet. */
+    snug_run_summary summary;
+    int64_t start_ns;
+    int64_t batch_first;    /* Evaluation: position of the batch's first sample in its part. */
+    double evaluation_loss; /* Sum of the partials so far. */
+    snug_file collected;    /* Metrics that are not online. */
+    char collected_path[SNUG_PATH_BYTES];
+    struct snug_output *output; /* PREDICT. */
+};
+
+/** Calls the observer's message function, if there is one. */
+void snug_session_message(const snug_session *session, snug_message_level level,
+                          const char *format, ...) SNUG_PRINTF(3, 4);
+
+/** snug_session_open() from settings. `out_session` is the caller's: snug_session_close(). */
+SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
+                                                const snug_session_options *options,
+                                                snug_session **out_session, snug_error *err);
+
+/** The settings as options of the data set, for the model's left context. */
+SNUG_MUST_CHECK snug_status snug_session_data_options(snug_session *session, snug_error *err);
+
+/** Fills bytes, budgets and programs; see session_plan.c. */
+SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);
+
+/** Bytes of everything in snug_session_buffers. */
+int64_t snug_session_buffers_size(const snug_session *session);
+
+/** The executors' sink: predictions of an evaluation, one input of the sink at a time. */
+snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_error *err);
+
+/** Takes everything a run needs: pool, source, arena, executors, buffers; loads or makes weights. */
+SNUG_MUST_CHECK snug_status snug_session_set_up(snug_session *session, snug_error *err);
+/** Gives it back; half-made is allowed. */
+void snug_session_tear_down(snug_session *session);
+
+/** One pass over the part `training` = false reads; fills session->evaluation. */
+SNUG_MUST_CHECK snug_status snug_session_evaluate(snug_session *session, snug_error *err);
+
+/** A hash of every setting that changes the result, and of the model's shape. */
+uint64_t snug_session_result_hash(const snug_session *session);
+/** A hash of the data set's index: paths, rows, windows. */
+uint64_t snug_session_data_hash(const snug_session *session);
+
+#endif

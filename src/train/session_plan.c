@@ -1,0 +1,327 @@
+/* The plan of a session: the bytes beside the arena, programs under the rest, and their words. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "base/json.h"
+#include "mem/ledger.h"
+#include "plan/explain.h"
+#include "sys/heap.h"
+#include "train/session.h"
+
+enum {
+    /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md. */
+    TOUCH_BYTES = 1536 << 10,
+    PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
+    REPORT_BYTES = 64 << 10
+};
+
+/** What a run takes beside the arena. Sizes are asked of the parts themselves. */
+static snug_status measure_bytes(snug_session *session, snug_error *err)
+{
+    snug_heap_usage usage;
+    snug_session_bytes *bytes = &session->bytes;
+    int64_t floor = 0;
+    SNUG_TRY(snug_floor_read(&floor, err));
+    snug_heap_usage_read(&usage);
+    bytes->floor = floor + TOUCH_BYTES;
+    bytes->setup = usage.current_bytes[SNUG_CATEGORY_RUNTIME];
+    bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + snug_timeseries_size(session->index);
+    bytes->threads = snug_pool_bytes(session->threads) +
+                     session->settings.data_num_workers * snug_thread_bytes(0);
+    bytes->buffers = snug_session_buffers_size(session);
+    return SNUG_OK;
+}
+
+static int64_t beside_arena(const snug_session *session)
+{
+    const snug_session_bytes *bytes = &session->bytes;
+    return bytes->floor + bytes->setup + bytes->source + bytes->threads + bytes->buffers;
+}
+
+static snug_status plan_one(snug_session *session, snug_plan_mode mode, int64_t budget,
+                            snug_arena *scratch, snug_program *out, snug_plan_facts *facts,
+                            snug_error *err)
+{
+    const snug_plan_request request = {.graph = &session->graph,
+                                       .mode = mode,
+                                       .batch = session->batch,
+                                       .threads = session->threads,
+                                       .budget_bytes = budget,
+                                       .scratch = scratch};
+    return snug_plan_make(&request, &session->setup, out, facts, err);
+}
+
+/** Programs under `budget` bytes of arena; SNUG_CODE_BUDGET leaves the facts filled. */
+static snug_status plan_programs(snug_session *session, int64_t budget, snug_arena *scratch,
+                                 snug_error *err)
+{
+    snug_plan_facts facts = {0};
+    if (session->has_train) {
+        const snug_status status = plan_one(session, SNUG_PLAN_TRAIN, budget, scratch,
+                                            &session->train, &session->plan_facts, err);
+        if (snug_failed(status)) {
+            return status;
+        }
+    }
+    const bool predict = session->purpose == SNUG_PURPOSE_PREDICT;
+    snug_program *forward = predict ? &session->predict : &session->evaluate;
+    const snug_plan_mode mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL;
+    const snug_status status = plan_one(session, mode, budget, scratch, forward, &facts, err);
+    session->plan_facts.minimum_arena_bytes =
+        snug_max_i64(session->plan_facts.minimum_arena_bytes, facts.minimum_arena_bytes);
+    if (!session->has_train) {
+        session->plan_facts = facts;
+    }
+    session->arena_bytes = snug_max_i64(session->train.arena_bytes, forward->arena_bytes);
+    return status;
+}
+
+snug_status snug_session_make_plan(snug_session *session, snug_error *err)
+{
+    snug_arena scratch;
+    SNUG_TRY(measure_bytes(session, err));
+    const int64_t beside = beside_arena(session);
+    /* A budget of 0 means no limit to the planner; one that is spent already must still fail. */
+    const int64_t budget = snug_max_i64(1, session->budget.bytes - beside);
+    snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
+    session->plan_error = (snug_error){0};
+    session->plan_status = plan_programs(session, budget, &scratch, &session->plan_error);
+    if (session->plan_status == SNUG_CODE_BUDGET) {
+        /* The smallest plan is made all the same, so that the tables can be shown. */
+        snug_error ignored = {0};
+        const int64_t least = session->plan_facts.minimum_arena_bytes;
+        const snug_status status = plan_programs(session, least, &scratch, &ignored);
+        if (snug_failed(status) && status != SNUG_CODE_BUDGET) {
+            session->plan_status = status;
+            session->plan_error = ignored;
+        }
+    }
+    snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
+    if (snug_failed(session->plan_status) && session->plan_status != SNUG_CODE_BUDGET) {
+        *err = session->plan_error;
+        return snug_error_pass(err, session->plan_status, __FILE__, __LINE__);
+    }
+    /* The programs were added to the set-up arena after it was measured. */
+    SNUG_TRY(measure_bytes(session, err));
+    session->fits = !snug_failed(session->plan_status);
+    session->predicted_peak_bytes = beside_arena(session) + session->arena_bytes;
+    session->minimum_budget_bytes =
+        beside_arena(session) + session->plan_facts.minimum_arena_bytes;
+    return SNUG_OK;
+}
+
+const char *snug_plan_category_name(int64_t category)
+{
+    SNUG_ASSERT(category >= 0 && category < SNUG_PLAN_CATEGORIES);
+    return snug_category_name((snug_category)category);
+}
+
+static const snug_program *main_program(const snug_session *session)
+{
+    return session->has_train                                 ? &session->train
+           : session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict
+                                                      : &session->evaluate;
+}
+
+void snug_session_plan(const snug_session *session, snug_plan_summary *out)
+{
+    const snug_program *program = main_program(session);
+    const snug_session_bytes *bytes = &session->bytes;
+    int64_t sum = 0;
+    *out = (snug_plan_summary){.fits = session->fits,
+                               .budget_bytes = session->budget.bytes,
+                               .predicted_peak_bytes = session->predicted_peak_bytes,
+                               .minimum_budget_bytes = session->minimum_budget_bytes,
+                               .micro_batch = program->micro_batch,
+                               .accumulation = snug_ceil_div(session->batch, program->micro_batch),
+                               .time_ratio = 1.0,
+                               .isa = snug_isa_name(session->isa),
+                               .threads = session->threads};
+    if (session->plan_facts.unlimited_seconds > 0.0) {
+        out->time_ratio = program->seconds / session->plan_facts.unlimited_seconds;
+    }
+    snug_plan_category_bytes(program, out->category_bytes);
+    out->category_bytes[SNUG_CATEGORY_DATA] += bytes->source;
+    out->category_bytes[SNUG_CATEGORY_RUNTIME] +=
+        bytes->floor + bytes->setup + bytes->threads + bytes->buffers;
+    for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
+        sum += out->category_bytes[c];
+    }
+    /* What the packing leaves between buffers, or a larger evaluation program, is workspace. */
+    out->category_bytes[SNUG_CATEGORY_WORKSPACE] += session->predicted_peak_bytes - sum;
+}
+
+static void write_json(const snug_session *session, snug_text *text)
+{
+    snug_plan_summary plan;
+    snug_json_writer json;
+    snug_session_plan(session, &plan);
+    snug_json_writer_init(&json, text, true);
+    snug_json_object_begin(&json);
+    snug_json_key(&json, "schema");
+    snug_json_string(&json, "snug.plan/1");
+    snug_json_key(&json, "fits");
+    snug_json_bool(&json, plan.fits);
+    const struct {
+        const char *name;
+        int64_t value;
+    } integers[] = {{"budget_bytes", plan.budget_bytes},
+                    {"predicted_peak_bytes", plan.predicted_peak_bytes},
+                    {"minimum_budget_bytes", plan.minimum_budget_bytes},
+                    {"arena_bytes", session->arena_bytes},
+                    {"batch", session->batch},
+                    {"micro_batch", plan.micro_batch},
+                    {"accumulation", plan.accumulation},
+                    {"threads", plan.threads},
+                    {"parameters", session->model.parameter_count},
+                    {"steps", session->step_count}};
+    for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
+        snug_json_key(&json, integers[i].name);
+        snug_json_i64(&json, integers[i].value);
+    }
+    snug_json_key(&json, "categories");
+    snug_json_object_begin(&json);
+    for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
+        snug_json_key(&json, snug_plan_category_name(c));
+        snug_json_i64(&json, plan.category_bytes[c]);
+    }
+    snug_json_object_end(&json);
+    snug_json_key(&json, "time_ratio");
+    snug_json_f64(&json, plan.time_ratio);
+    snug_json_key(&json, "isa");
+    snug_json_string(&json, plan.isa);
+    snug_json_key(&json, "budget_origin");
+    snug_json_string(&json, session->budget.origin);
+    if (!plan.fits) {
+        snug_json_key(&json, "why");
+        snug_json_string(&json, session->plan_error.message);
+    }
+    snug_json_object_end(&json);
+    snug_text_add(text, "\n");
+}
+
+static void write_bar(snug_text *text, int64_t bytes, int64_t total)
+{
+    const int64_t cells = total > 0 ? (bytes * 30 + total / 2) / total : 0;
+    for (int64_t i = 0; i < cells; i++) {
+        snug_text_add(text, "#");
+    }
+    snug_text_add(text, "\n");
+}
+
+static void write_text(const snug_session *session, snug_text *text)
+{
+    snug_plan_summary plan;
+    char size[SNUG_SIZE_TEXT_BYTES], other[SNUG_SIZE_TEXT_BYTES];
+    snug_session_plan(session, &plan);
+    snug_text_add(text, "Model      %s, %.2f M parameters, %lld inputs, %lld targets, window %lld\n",
+                  session->settings.model_name, (double)session->model.parameter_count / 1e6,
+                  (long long)session->facts.input_count, (long long)session->facts.target_count,
+                  (long long)session->facts.window_rows);
+    snug_text_add(text, "Data       %lld files, %lld training and %lld validation windows\n",
+                  (long long)session->facts.file_count,
+                  (long long)session->facts.window_count[SNUG_TIMESERIES_TRAIN],
+                  (long long)session->facts.window_count[SNUG_TIMESERIES_VALIDATION]);
+    snug_text_add(text, "Budget     %s: %s\n\n", snug_size_text(plan.budget_bytes, size),
+                  session->budget.origin);
+    snug_text_add(text, "%-12s%14s%8s\n", "Category", "bytes", "share");
+    for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
+        snug_text_add(text, "%-12s%14s%6.1f %%  ", snug_plan_category_name(c),
+                      snug_size_text(plan.category_bytes[c], size),
+                      100.0 * (double)plan.category_bytes[c] / (double)plan.predicted_peak_bytes);
+        write_bar(text, plan.category_bytes[c], plan.predicted_peak_bytes);
+    }
+    snug_text_add(text, "%-12s%14s  of %s (%.0f %%)\n\n", "peak",
+                  snug_size_text(plan.predicted_peak_bytes, size),
+                  snug_size_text(plan.budget_bytes, other),
+                  100.0 * (double)plan.predicted_peak_bytes / (double)plan.budget_bytes);
+    snug_text_add(text, "Batch      %lld = %lld x %lld   smallest budget that fits %s\n",
+                  (long long)session->batch, (long long)plan.micro_batch,
+                  (long long)plan.accumulation, snug_size_text(plan.minimum_budget_bytes, size));
+    snug_text_add(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
+                  plan.isa, (long long)plan.threads);
+    snug_plan_explain_loops(main_program(session), &session->graph, text);
+    if (session->fits) {
+        snug_text_add(text, "fits.\n");
+    } else {
+        snug_text_add(text, "does not fit: %s\n", session->plan_error.message);
+    }
+}
+
+snug_status snug_session_plan_write(const snug_session *session, snug_format format,
+                                    snug_write write, void *context, snug_error *err)
+{
+    void *memory = NULL;
+    snug_text text;
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, REPORT_BYTES, false, &memory, err));
+    snug_text_init(&text, memory, REPORT_BYTES);
+    if (format == SNUG_FORMAT_JSON) {
+        write_json(session, &text);
+    } else {
+        write_text(session, &text);
+    }
+    write(context, text.data, text.length);
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, memory, REPORT_BYTES);
+    return SNUG_OK;
+}
+
+/** What each name of the plan stands for, in a sentence. */
+static const struct {
+    const char *key;
+    const char *text;
+} EXPLANATIONS[] = {
+    {"weights", "f32 parameters of the model; they live through the run"},
+    {"gradients", "one f32 for each trainable parameter, from its first contribution to the update"},
+    {"optimizer", "the optimizer's moments: two f32 a parameter for adam and adamw"},
+    {"activations", "what forward keeps for backward, the tiles in flight and their gradients"},
+    {"workspace", "scratch of kernels, packed weights, and the gaps that packing leaves"},
+    {"data", "index, loader ring, chunk cache, and the inputs and targets in the arena"},
+    {"runtime", "program, libraries, stacks, graph and plan, checkpoint buffer"},
+    {"micro_batch", "samples that are computed at once; the plan's choice, it never changes the result"},
+    {"accumulation", "micro-batches that make one global batch"},
+    {"time_ratio", "predicted time of a step over that of the fastest plan without a budget"},
+};
+
+snug_status snug_session_explain(const snug_session *session, const char *key, snug_write write,
+                                 void *context, snug_error *err)
+{
+    const char *names[SNUG_COUNT(EXPLANATIONS) + 1];
+    char line[2048], size[SNUG_SIZE_TEXT_BYTES];
+    snug_text text;
+    snug_plan_summary plan;
+    snug_text_init(&text, line, sizeof line);
+    snug_session_plan(session, &plan);
+    if (strcmp(key, "budget") == 0) {
+        snug_text_add(&text, "budget = %s: %s\n", snug_size_text(plan.budget_bytes, size),
+                      session->budget.origin);
+    }
+    for (int64_t i = 0; i < SNUG_COUNT(EXPLANATIONS) && text.length == 0; i++) {
+        if (strcmp(key, EXPLANATIONS[i].key) != 0) {
+            continue;
+        }
+        if (i < SNUG_PLAN_CATEGORIES) {
+            snug_text_add(&text, "%s = %s: ", key, snug_size_text(plan.category_bytes[i], size));
+        } else if (strcmp(key, "time_ratio") == 0) {
+            snug_text_add(&text, "%s = %.3f: ", key, plan.time_ratio);
+        } else {
+            snug_text_add(&text, "%s = %" PRId64 ": ", key,
+                          key[0] == 'm' ? plan.micro_batch : plan.accumulation);
+        }
+        snug_text_add(&text, "%s\n", EXPLANATIONS[i].text);
+    }
+    if (text.length == 0) {
+        for (int64_t i = 0; i < SNUG_COUNT(EXPLANATIONS); i++) {
+            names[i] = EXPLANATIONS[i].key;
+        }
+        names[SNUG_COUNT(EXPLANATIONS)] = "budget";
+        const char *nearest = snug_nearest_name(key, names, SNUG_COUNT(names));
+        return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND, "the plan has no '%s'%s%s%s", key,
+                         nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+                         nearest == NULL ? "" : "'?");
+    }
+    write(context, text.data, text.length);
+    return SNUG_OK;
+}

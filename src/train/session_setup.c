@@ -1,0 +1,353 @@
+/* What a run takes before its first step, and gives back after its last. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "optim/optim.h"
+#include "sys/heap.h"
+#include "train/session.h"
+
+/** The way a parameter lies in files, as strides of memory for each axis of the file. */
+static snug_tensor_layout file_layout(const snug_graph *graph, snug_tensor_id parameter)
+{
+    snug_model_layout map;
+    snug_tensor_layout layout = {0};
+    const snug_shape *ours = &graph->tensors[parameter].shape;
+    int64_t file_stride = 1;
+    snug_model_file_layout(graph, parameter, &map);
+    layout.rank = map.file_shape.rank;
+    for (int32_t axis = layout.rank - 1; axis >= 0; axis--) {
+        int64_t stride = 1;
+        layout.extent[axis] = map.file_shape.extent[axis];
+        for (int32_t k = ours->rank - 1; k >= 0; k--) {
+            if (ours->extent[k] > 1 && map.stride[k] == file_stride) {
+                layout.stride[axis] = stride;
+            }
+            stride *= ours->extent[k];
+        }
+        file_stride *= layout.extent[axis];
+    }
+    return layout;
+}
+
+typedef struct tensor_counts {
+    int64_t parameters, states;
+} tensor_counts;
+
+static bool is_saved_state(const snug_tensor *tensor)
+{
+    return tensor->kind == SNUG_TENSOR_STATE && tensor->of >= 0;
+}
+
+static tensor_counts count_tensors(const snug_graph *graph)
+{
+    tensor_counts counts = {0};
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        counts.parameters += graph->tensors[i].kind == SNUG_TENSOR_PARAMETER;
+        counts.states += is_saved_state(&graph->tensors[i]);
+    }
+    return counts;
+}
+
+/** Bytes of one sample's record in a collected evaluation: prediction, target, mask. */
+static int64_t record_bytes(const snug_session *session)
+{
+    return session->facts.target_rows * (8 * session->facts.target_count + 1);
+}
+
+int64_t snug_session_buffers_size(const snug_session *session)
+{
+    const tensor_counts counts = count_tensors(&session->graph);
+    const int64_t targets = session->facts.target_count;
+    const int64_t collected =
+        session->settings.training_compute_metrics_online ? 0 : record_bytes(session);
+    const int64_t parts[] = {
+        snug_checkpoint_buffer_bytes(counts.parameters, counts.states),
+        (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
+        snug_journal_line_bytes(targets),
+        7 * targets * (int64_t)sizeof(double),
+        SNUG_STEP_TIMES * (int64_t)sizeof(double) * 2,
+        collected,
+    };
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < SNUG_COUNT(parts); i++) {
+        bytes += snug_align_up(parts[i], SNUG_ALIGN) + SNUG_ALIGN;
+    }
+    return bytes;
+}
+
+static snug_status take(snug_session *session, int64_t bytes, void **out, snug_error *err)
+{
+    return snug_arena_alloc(&session->buffers.arena, bytes, out, err);
+}
+
+static snug_status make_items(snug_session *session, snug_error *err)
+{
+    snug_session_buffers *b = &session->buffers;
+    const snug_graph *graph = &session->graph;
+    const tensor_counts counts = count_tensors(graph);
+    const snug_exec *exec = session->has_train ? session->exec_train : session->exec_evaluate;
+    void *memory = NULL;
+    int64_t weight = 0, state = 0;
+    SNUG_TRY(take(session, (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
+                  &memory, err));
+    snug_safetensors_item *items = memory;
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        const snug_tensor *tensor = &graph->tensors[i];
+        const snug_tensor_id id = (snug_tensor_id)i;
+        if (tensor->kind == SNUG_TENSOR_PARAMETER) {
+            items[weight++] = (snug_safetensors_item){
+                .name = tensor->name, .layout = file_layout(graph, id),
+                .data = snug_exec_tensor(exec, id)};
+        } else if (is_saved_state(tensor)) {
+            items[counts.parameters + state++] = (snug_safetensors_item){
+                .name = tensor->name, .layout = snug_tensor_layout_plain(&tensor->shape),
+                .data = snug_exec_tensor(exec, id)};
+        }
+    }
+    b->checkpoint.weights = items;
+    b->checkpoint.weight_count = counts.parameters;
+    b->checkpoint.states = items + counts.parameters;
+    b->checkpoint.state_count = counts.states;
+    b->checkpoint.buffer_bytes = snug_checkpoint_buffer_bytes(counts.parameters, counts.states);
+    return take(session, b->checkpoint.buffer_bytes, &b->checkpoint.buffer, err);
+}
+
+static snug_status make_buffers(snug_session *session, snug_error *err)
+{
+    snug_session_buffers *b = &session->buffers;
+    const int64_t targets = session->facts.target_count;
+    void *memory = NULL;
+    b->block_bytes = session->bytes.buffers;
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, b->block_bytes, true, &b->block, err));
+    snug_arena_init(&b->arena, "run buffers", b->block, b->block_bytes);
+    SNUG_TRY(make_items(session, err));
+    b->line_bytes = snug_journal_line_bytes(targets);
+    SNUG_TRY(take(session, b->line_bytes, &memory, err));
+    b->line = memory;
+    SNUG_TRY(snug_metrics_init(&b->metrics, targets, &b->arena, err));
+    SNUG_TRY(take(session, 3 * targets * (int64_t)sizeof(double), &memory, err));
+    b->target_mse = memory;
+    b->target_mae = b->target_mse + targets;
+    b->target_r2 = b->target_mae + targets;
+    SNUG_TRY(take(session, 2 * SNUG_STEP_TIMES * (int64_t)sizeof(double), &memory, err));
+    b->step_seconds = memory;
+    if (!session->settings.training_compute_metrics_online) {
+        b->record_bytes = record_bytes(session);
+        SNUG_TRY(take(session, b->record_bytes, &b->record, err));
+    }
+    return SNUG_OK;
+}
+
+static snug_status open_source(snug_session *session, snug_error *err)
+{
+    void *memory = NULL;
+    const int64_t bytes = snug_timeseries_size(session->index);
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_DATA, bytes, true, &memory, err));
+    session->source_memory = memory;
+    session->source_bytes = bytes;
+    snug_arena_init(&session->source_arena, "loader", memory, bytes);
+    return snug_timeseries_open(session->index, &session->source_arena, &session->source, err);
+}
+
+/** The model numbers its streams without gaps; the data set has a fixed number for each. */
+static int32_t source_stream(const snug_session *session, int32_t stream)
+{
+    static const int32_t streams[SNUG_MODEL_STREAM_COUNT] = {
+        SNUG_TIMESERIES_INPUT, SNUG_TIMESERIES_TARGET, SNUG_TIMESERIES_MASK,
+        SNUG_TIMESERIES_INITIAL};
+    for (int32_t i = 0; i < SNUG_MODEL_STREAM_COUNT; i++) {
+        if (session->model.shapes.stream[i] == stream) {
+            return streams[i];
+        }
+    }
+    SNUG_ASSERT(stream < 0);
+    return -1;
+}
+
+static snug_status fetch(void *context, const snug_exec_request *request, void *out,
+                         snug_error *err)
+{
+    snug_session *session = context;
+    const snug_source_request mapped = {.stream = source_stream(session, request->stream),
+                                        .first = request->first,
+                                        .count = request->count};
+    return session->source->calls->fetch(session->source, &mapped, out, err);
+}
+
+/** Hands the loader the order in which a program asks for samples. */
+static snug_status schedule(snug_session *session, const snug_exec *exec, bool training,
+                            snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(&session->setup);
+    const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
+    void *asked_memory = NULL, *memory = NULL;
+    SNUG_TRY_DONE(snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &asked_memory,
+                                   err));
+    SNUG_TRY_DONE(
+        snug_arena_array(&session->setup, count, sizeof(snug_source_request), &memory, err));
+    snug_exec_request *asked = asked_memory;
+    snug_source_request *requests = memory;
+    (void)snug_exec_requests(exec, session->batch, count, asked);
+    for (int64_t i = 0; i < count; i++) {
+        requests[i] = (snug_source_request){.stream = source_stream(session, asked[i].stream),
+                                            .first = asked[i].first,
+                                            .count = asked[i].count};
+    }
+    SNUG_TRY_DONE(
+        session->source->calls->schedule(session->source, training, requests, count, err));
+
+done:
+    snug_arena_rewind(&session->setup, start);
+    return status;
+}
+
+static snug_status open_executors(snug_session *session, snug_error *err)
+{
+    const snug_program *forward =
+        session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict : &session->evaluate;
+    const snug_parallel *parallel = snug_pool_parallel(session->pool);
+    const snug_kernel_isa isa = (snug_kernel_isa)session->isa;
+    session->calls = (snug_exec_calls){.fetch = fetch,
+                                       .fetch_context = session,
+                                       .emit = snug_session_emit,
+                                       .emit_context = session};
+    if (session->has_train) {
+        SNUG_TRY(snug_exec_init(&session->train, &session->graph, session->arena_memory, isa,
+                                parallel, &session->setup, &session->exec_train, err));
+        SNUG_TRY(schedule(session, session->exec_train, true, err));
+    }
+    SNUG_TRY(snug_exec_init(forward, &session->graph, session->arena_memory, isa, parallel,
+                            &session->setup, &session->exec_evaluate, err));
+    return schedule(session, session->exec_evaluate, false, err);
+}
+
+/** Weights as their seed says, moments zero. */
+static void make_weights(snug_session *session)
+{
+    const snug_graph *graph = &session->graph;
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        const snug_tensor *tensor = &graph->tensors[i];
+        const snug_tensor_id id = (snug_tensor_id)i;
+        if (tensor->kind == SNUG_TENSOR_PARAMETER) {
+            snug_model_init_values(graph, id, (uint64_t)session->settings.seed, 0,
+                                   snug_shape_count(&tensor->shape),
+                                   snug_exec_tensor(session->exec_train, id));
+        } else if (tensor->kind == SNUG_TENSOR_STATE) {
+            memset(snug_exec_tensor(session->exec_train, id), 0,
+                   (size_t)snug_tensor_bytes(tensor));
+        }
+    }
+}
+
+/** RUN, RUN/checkpoints/NAME: the folder with model.safetensors (of a RUN: best, else last). */
+static snug_status find_checkpoint(const char *given, char out[SNUG_PATH_BYTES], snug_error *err)
+{
+    static const char *const names[] = {"", "checkpoints/best", "checkpoints/last"};
+    for (int64_t i = 0; i < SNUG_COUNT(names); i++) {
+        char path[SNUG_PATH_BYTES], file[SNUG_PATH_BYTES];
+        if (names[i][0] == '\0') {
+            memcpy(path, given, SNUG_PATH_BYTES);
+        } else {
+            SNUG_TRY(snug_path_join(given, names[i], path, err));
+        }
+        SNUG_TRY(snug_path_join(path, "model.safetensors", file, err));
+        if (snug_path_look(file) == SNUG_PATH_FILE) {
+            memcpy(out, path, SNUG_PATH_BYTES);
+            return SNUG_OK;
+        }
+    }
+    return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
+                     "'%s' holds no model.safetensors, checkpoints/best or checkpoints/last", given);
+}
+
+static snug_status resume_run(snug_session *session, snug_error *err)
+{
+    char path[SNUG_PATH_BYTES];
+    SNUG_TRY(snug_path_join(session->out, "checkpoints/last", path, err));
+    if (snug_path_look(path) != SNUG_PATH_FOLDER) {
+        return SNUG_OK; /* Stopped before its first checkpoint: it starts again. */
+    }
+    SNUG_TRY(snug_checkpoint_load(path, &session->buffers.checkpoint, true, &session->setup,
+                                  &session->state, err));
+    if (session->state.result_hash != snug_session_result_hash(session)) {
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG,
+                         "'%s' was trained with other settings that change the result; give the same "
+                         "configuration, or another --out",
+                         session->out);
+    }
+    if (session->state.data_hash != snug_session_data_hash(session)) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA,
+                         "the data set is not the one that '%s' was trained on: files, rows or "
+                         "windows differ",
+                         session->out);
+    }
+    return SNUG_OK;
+}
+
+static snug_status load_weights(snug_session *session, snug_error *err)
+{
+    char path[SNUG_PATH_BYTES];
+    if (session->purpose == SNUG_PURPOSE_TRAIN) {
+        make_weights(session);
+        session->state = (snug_train_state){.seed = (uint64_t)session->settings.seed,
+                                            .result_hash = snug_session_result_hash(session),
+                                            .data_hash = snug_session_data_hash(session)};
+        snug_sha256_init(&session->state.loss_hash);
+        return session->resume && session->out[0] != '\0' ? resume_run(session, err) : SNUG_OK;
+    }
+    if (session->checkpoint[0] == '\0') {
+        return SNUG_FAIL(err, SNUG_CODE_USAGE, "which weights? add --checkpoint RUN");
+    }
+    SNUG_TRY(find_checkpoint(session->checkpoint, path, err));
+    return snug_checkpoint_load(path, &session->buffers.checkpoint, false, &session->setup,
+                                &session->state, err);
+}
+
+snug_status snug_session_set_up(snug_session *session, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    if (!session->fits) {
+        *err = session->plan_error;
+        return snug_error_pass(err, SNUG_CODE_BUDGET, __FILE__, __LINE__);
+    }
+    SNUG_TRY_DONE(snug_pool_open(session->threads, &session->pool, err));
+    SNUG_TRY_DONE(open_source(session, err));
+    SNUG_TRY_DONE(snug_heap_map(SNUG_CATEGORY_ACTIVATIONS, session->arena_bytes, true,
+                                &session->arena_memory, err));
+    SNUG_TRY_DONE(open_executors(session, err));
+    SNUG_TRY_DONE(make_buffers(session, err));
+    SNUG_TRY_DONE(load_weights(session, err));
+
+done:
+    if (snug_failed(status)) {
+        snug_session_tear_down(session);
+    }
+    return status;
+}
+
+void snug_session_tear_down(snug_session *session)
+{
+    if (snug_heap_sealed()) {
+        snug_heap_unseal();
+    }
+    if (session->journal_open) {
+        snug_journal_close(&session->journal);
+        session->journal_open = false;
+    }
+    if (session->source != NULL) {
+        session->source->calls->close(session->source);
+        session->source = NULL;
+    }
+    snug_pool_close(session->pool);
+    session->pool = NULL;
+    session->exec_train = NULL;
+    session->exec_evaluate = NULL;
+    snug_heap_unmap(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, session->arena_bytes);
+    session->arena_memory = NULL;
+    snug_heap_unmap(SNUG_CATEGORY_DATA, session->source_memory, session->source_bytes);
+    session->source_memory = NULL;
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, session->buffers.block, session->buffers.block_bytes);
+    session->buffers = (snug_session_buffers){0};
+}

@@ -1,0 +1,148 @@
+/* Summary of a run: hashes, medians, peaks; schema snug.run/1. */
+#include "train/summary.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/json.h"
+#include "sys/heap.h"
+#include "sys/procfs.h"
+
+enum { SUMMARY_BYTES = 16 << 10 };
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_step(snug_session *session)
+{
+    const int64_t count = snug_min_i64(session->step_times, SNUG_STEP_TIMES);
+    double *sorted = session->buffers.step_seconds + SNUG_STEP_TIMES;
+    if (count == 0) {
+        return NAN;
+    }
+    memcpy(sorted, session->buffers.step_seconds, (size_t)count * sizeof(double));
+    qsort(sorted, (size_t)count, sizeof(double), compare);
+    return count % 2 == 1 ? sorted[count / 2] : 0.5 * (sorted[count / 2 - 1] + sorted[count / 2]);
+}
+
+static void hash_weights(const snug_session *session, char out[65])
+{
+    snug_sha256 hash;
+    const snug_graph *graph = &session->graph;
+    snug_sha256_init(&hash);
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        if (graph->tensors[i].kind == SNUG_TENSOR_PARAMETER) {
+            snug_sha256_add(&hash, snug_exec_tensor(session->exec_train, (snug_tensor_id)i),
+                            snug_tensor_bytes(&graph->tensors[i]));
+        }
+    }
+    snug_sha256_hex(&hash, out);
+}
+
+static void write_json(const snug_session *session, snug_text *text)
+{
+    const snug_run_summary *s = &session->summary;
+    const snug_evaluation *e = &session->evaluation;
+    snug_json_writer json;
+    const struct {
+        const char *name;
+        int64_t value;
+    } integers[] = {{"budget_bytes", s->budget_bytes},
+                    {"predicted_peak_bytes", s->predicted_peak_bytes},
+                    {"peak_rss_bytes", s->peak_rss_bytes},
+                    {"allocations_after_seal", s->allocations_after_seal},
+                    {"steps", s->steps},
+                    {"samples", s->samples},
+                    {"threads", s->threads}};
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"seconds", s->seconds},
+                   {"step_seconds_median", s->step_seconds_median},
+                   {"loss", s->loss},
+                   {"validation_loss", s->validation_loss},
+                   {"validation_mse", s->validation_mse},
+                   {"validation_mae", s->validation_mae},
+                   {"validation_r2", s->validation_r2},
+                   {"best_validation_loss",
+                    session->state.best_step > 0 ? session->state.best_value : NAN}};
+    snug_json_writer_init(&json, text, true);
+    snug_json_object_begin(&json);
+    snug_json_key(&json, "schema");
+    snug_json_string(&json, "snug.run/1");
+    for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
+        snug_json_key(&json, integers[i].name);
+        snug_json_i64(&json, integers[i].value);
+    }
+    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
+        snug_json_key(&json, numbers[i].name);
+        snug_json_f64(&json, numbers[i].value);
+    }
+    snug_json_key(&json, "best_step");
+    snug_json_i64(&json, session->state.best_step);
+    snug_json_key(&json, "target_mae");
+    snug_json_array_begin(&json);
+    for (int64_t k = 0; k < e->target_count; k++) {
+        snug_json_f64(&json, e->target_mae[k]);
+    }
+    snug_json_array_end(&json);
+    snug_json_key(&json, "weights_sha256");
+    snug_json_string(&json, s->weights_sha256);
+    snug_json_key(&json, "loss_sha256");
+    snug_json_string(&json, s->loss_sha256);
+    snug_json_key(&json, "isa");
+    snug_json_string(&json, s->isa);
+    snug_json_key(&json, "stopped_early");
+    snug_json_bool(&json, s->stopped_early);
+    snug_json_key(&json, "interrupted");
+    snug_json_bool(&json, s->interrupted);
+    snug_json_object_end(&json);
+    snug_text_add(text, "\n");
+}
+
+static snug_status write_files(snug_session *session, snug_error *err)
+{
+    /* The checkpoint buffer is free now; the door to the heap is still shut. */
+    char path[SNUG_PATH_BYTES];
+    snug_text text;
+    snug_text_init(&text, session->buffers.checkpoint.buffer,
+                   session->buffers.checkpoint.buffer_bytes);
+    write_json(session, &text);
+    SNUG_TRY(snug_path_join(session->out, "summary.json", path, err));
+    return snug_file_write_all(path, text.data, text.length, err);
+}
+
+snug_status snug_summary_finish(snug_session *session, snug_error *err)
+{
+    snug_run_summary *s = &session->summary;
+    const snug_evaluation *e = &session->evaluation;
+    snug_heap_usage usage;
+    snug_process_memory memory;
+    snug_sha256 loss_hash = session->state.loss_hash;
+    SNUG_TRY(snug_procfs_process("", 0, &memory, err));
+    snug_heap_usage_read(&usage);
+    const bool evaluated = e->target_count > 0;
+    s->budget_bytes = session->budget.bytes;
+    s->predicted_peak_bytes = session->predicted_peak_bytes;
+    s->peak_rss_bytes = memory.resident_peak_bytes;
+    s->allocations_after_seal = session->state.allocations + usage.requests_after_seal;
+    s->steps = session->state.step;
+    s->samples = session->state.samples;
+    s->seconds = session->state.seconds;
+    s->step_seconds_median = median_step(session);
+    s->loss = session->step_times > 0 ? session->last_loss : NAN;
+    s->validation_loss = evaluated ? e->loss : NAN;
+    s->validation_mse = evaluated ? e->mse : NAN;
+    s->validation_mae = evaluated ? e->mae : NAN;
+    s->validation_r2 = evaluated ? e->r2 : NAN;
+    s->isa = snug_isa_name(session->isa);
+    s->threads = session->threads;
+    hash_weights(session, s->weights_sha256);
+    snug_sha256_hex(&loss_hash, s->loss_sha256);
+    return session->out[0] == '\0' ? SNUG_OK : write_files(session, err);
+}

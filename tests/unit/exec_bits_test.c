@@ -1,0 +1,145 @@
+/* labels: memory */
+/* Whatever the plan: the same bits as the straight interpreter. */
+#include "plan_case.h"
+
+#include "op/interpreter.inc"
+
+enum { BATCH = 11, STEPS = 3 };
+static const int64_t batches[STEPS] = {BATCH, BATCH, 5};
+
+/* The straight interpreter's answer, laid out as plan_case_run() does. */
+static void interpret(plan_case *c, snug_kernel_isa isa, plan_result *out)
+{
+    snug_interpreter in;
+    snug_interpreter_open(&in, &c->graph, false, isa, BATCH, 5);
+    for (int64_t s = 0; s < STEPS; s++) {
+        in.samples = batches[s];
+        in.step = plan_case_step(batches[s], s + 1);
+        for (snug_node_id n = 0; n < c->graph.node_count; n++) {
+            const snug_node *node = &c->graph.nodes[n];
+            if ((node->op->flags & SNUG_OP_SOURCE) != 0) {
+                const snug_exec_request request = {.stream = node->attrs.source.stream,
+                                                   .first = 0, .count = batches[s]};
+                plan_case_fill(&c->graph, &request, in.buffers[node->outputs[0]]);
+            }
+        }
+        snug_interpreter_run(&in, SNUG_PHASE_FORWARD, SNUG_PHASE_UPDATE);
+        plan_result_add(out, in.buffers[c->graph.loss], 8 * batches[s]);
+    }
+    for (snug_tensor_id t = 0; t < c->graph.tensor_count; t++) {
+        if (c->graph.tensors[t].kind == SNUG_TENSOR_PARAMETER ||
+            c->graph.tensors[t].kind == SNUG_TENSOR_STATE) {
+            plan_result_add(out, in.buffers[t], snug_tensor_bytes(&c->graph.tensors[t]));
+        }
+    }
+    in.samples = BATCH;
+    snug_interpreter_close(&in);
+}
+
+static uint64_t draw(uint64_t *state, uint64_t count)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*state >> 33) % count;
+}
+
+/* Any valid choice at all, good or bad. */
+static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan_choice *out)
+{
+    do {
+        *out = (snug_plan_choice){
+            .micro_batch = p->micros[draw(state, (uint64_t)p->micro_count)]};
+        for (int32_t s = 0; s < p->stage_count;) {
+            const int32_t length =
+                1 + (int32_t)draw(state, 1 + draw(state, (uint64_t)(p->stage_count - s)));
+            const int32_t last = s + length - 1;
+            const bool end = last == p->stage_count - 1;
+            int64_t tiles[2];
+            for (int32_t k = 0; k < 2; k++) {
+                do {
+                    tiles[k] = p->tiles[draw(state, (uint64_t)p->tile_count)];
+                } while (tiles[k] > out->micro_batch);
+                if (draw(state, 2) == 0) {
+                    tiles[k] = out->micro_batch;
+                }
+            }
+            out->segments[out->segment_count++] = (snug_plan_segment){
+                .stage_first = s, .stage_last = last,
+                .mode = end ? SNUG_KEEP_FUSED : (snug_keep_mode)draw(state, 3),
+                .keep_sources = draw(state, 2) == 0,
+                .variant = (int32_t)draw(state, (uint64_t)p->variant_count),
+                .forward_tile = tiles[0], .backward_tile = end ? 0 : tiles[1]};
+            s = last + 1;
+        }
+    } while (!snug_plan_choice_valid(p, out));
+}
+
+static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choice *choice,
+                       const plan_result *expected, uint64_t seed)
+{
+    snug_error err = {0};
+    snug_arena arena;
+    snug_program program;
+    plan_result result = {0};
+    snug_heap_arena_init(&arena, "program", SNUG_CATEGORY_RUNTIME, 1 << 18);
+    CHECK_OK(snug_plan_build(emitter, choice, SNUG_PACKING_QUICK, &arena, &arena, &program, &err));
+    CHECK(program.arena_bytes >= program.live_bytes_max);
+    CHECK_OK(snug_plan_verify(&program, &c->graph, &arena, &err));
+    plan_case_run(c, &program, &snug_parallel_serial, SNUG_KERNEL_AVX2, batches, STEPS, &result);
+    if (!plan_result_equal(&result, expected)) {
+        print_error("seed %llu: other bits\n", (unsigned long long)seed);
+        fail();
+    }
+    free(result.bytes);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+}
+
+static void any_choice(bool poison, bool mask, uint64_t seed, int64_t count)
+{
+    snug_error err = {0};
+    plan_case c;
+    snug_arena arena;
+    snug_plan_problem problem;
+    snug_emitter emitter;
+    plan_result expected = {0};
+    static snug_plan_choice choice;
+    plan_case_model(&c, 200, mask, SNUG_MODEL_TRAIN);
+    snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    const snug_plan_request request = {.graph = &c.graph, .batch = BATCH, .threads = 2,
+                                       .poison = poison};
+    CHECK_OK(snug_plan_problem_init(&problem, &request, &arena, &err));
+    CHECK_OK(snug_emit_init(&emitter, &problem, &arena, &err));
+    CHECK(problem.stage_count >= 5);
+    interpret(&c, SNUG_KERNEL_AVX2, &expected);
+    snug_plan_straight(&problem, &choice);
+    run_choice(&c, &emitter, &choice, &expected, 0);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t state = seed + (uint64_t)i;
+        random_choice(&problem, &state, &choice);
+        run_choice(&c, &emitter, &choice, &expected, seed + (uint64_t)i);
+    }
+    free(expected.bytes);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    plan_case_close(&c);
+}
+
+static void any_choice_gives_the_same_bits(void **state)
+{
+    (void)state;
+    any_choice(false, false, 1000, 60);
+    any_choice(false, true, 2000, 20);
+}
+
+static void poisoned_arenas_give_the_same_bits(void **state)
+{
+    (void)state;
+    any_choice(true, true, 3000, 40);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_choice_gives_the_same_bits),
+        cmocka_unit_test(poisoned_arenas_give_the_same_bits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
