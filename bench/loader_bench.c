@@ -1,5 +1,6 @@
 /*
- * The time series loader by itself: windows a second, or seconds to index and normalise. One JSON line.
+ * The time series loader by itself: windows a second, or seconds to index and normalise. One JSON
+ * line.
  *
  *     loader_bench windows PATH WINDOW BATCH WORKERS SECONDS
  *     loader_bench index PATH
@@ -17,7 +18,7 @@
 #include "sys/file.h"
 #include "sys/heap.h"
 
-enum { TILE = 8, STREAMS = 3, REQUESTS_MAX = 4096 };
+enum { TILE_ROWS = 4000, STREAMS = 3, REQUESTS_MAX = 4096 };
 
 typedef struct bench {
     snug_arena arena;
@@ -27,8 +28,14 @@ typedef struct bench {
     int64_t step_count;
     void *out[STREAMS];
     int64_t batch;
+    int64_t tile; /* Samples of one request: small enough to stay in the cache. */
     int64_t epoch, position;
 } bench;
+
+static int64_t tile_of(int64_t window)
+{
+    return snug_max_i64(1, TILE_ROWS / window);
+}
 
 static int64_t peak_rss_bytes(void)
 {
@@ -42,25 +49,24 @@ static int64_t peak_rss_bytes(void)
     return line == NULL ? 0 : strtoll(line + 6, NULL, 10) * 1024;
 }
 
-static snug_status open_source(bench *self, const snug_timeseries_options *options,
-                               snug_error *err)
+static snug_status open_source(bench *self, const snug_timeseries_options *options, snug_error *err)
 {
     snug_heap_arena_init(&self->arena, "data", SNUG_CATEGORY_DATA, 1 << 20);
     SNUG_TRY(snug_timeseries_index_open(options, &self->arena, &self->index, err));
     SNUG_TRY(snug_timeseries_open(self->index, &self->arena, &self->source, err));
     self->batch = snug_min_i64(self->batch, self->source->calls->sample_count(self->source, true));
-    for (int64_t first = 0; first < self->batch; first += TILE) {
+    for (int64_t first = 0; first < self->batch; first += self->tile) {
         for (int32_t stream = 0; stream < STREAMS; stream++) {
             if (self->step_count < REQUESTS_MAX) {
                 self->steps[self->step_count++] = (snug_source_request){
-                    stream, first, snug_min_i64(TILE, self->batch - first)};
+                    stream, first, snug_min_i64(self->tile, self->batch - first)};
             }
         }
     }
     for (int32_t stream = 0; stream < STREAMS; stream++) {
         const snug_source_stream *const one = &self->source->streams[stream];
         const int64_t bytes = snug_shape_count(&one->shape) * snug_dtype_bytes(one->dtype);
-        SNUG_TRY(snug_arena_array(&self->arena, TILE, bytes, &self->out[stream], err));
+        SNUG_TRY(snug_arena_array(&self->arena, self->tile, bytes, &self->out[stream], err));
     }
     return self->source->calls->schedule(self->source, true, self->steps, self->step_count, err);
 }
@@ -113,9 +119,11 @@ static snug_status windows(char **arguments, snug_error *err)
         .normalise_inputs = SNUG_NORMALISE_SESSION,
         .train_fraction = 1.0,
         .workers = (int32_t)strtol(arguments[3], NULL, 10),
-        .slot_bytes = TILE * strtoll(arguments[1], NULL, 10) * (36 * 4 + 1) + 1024,
+        .slot_bytes = tile_of(strtoll(arguments[1], NULL, 10)) *
+                      (strtoll(arguments[1], NULL, 10) * (36 * 4 + 1) + 256),
         .chunk_cache_bytes = 16 << 20};
     self.batch = strtoll(arguments[2], NULL, 10);
+    self.tile = tile_of(options.window);
     int64_t samples = 0;
     double seconds = 0.0;
     SNUG_TRY(open_source(&self, &options, err));
@@ -150,10 +158,9 @@ static snug_status index_files(char **arguments, snug_error *err)
 
 static snug_status generate(char **arguments, snug_error *err)
 {
-    const snug_timeseries_generate_options options = {
-        .folder = arguments[0],
-        .file_count = strtoll(arguments[1], NULL, 10),
-        .row_count = strtoll(arguments[2], NULL, 10)};
+    const snug_timeseries_generate_options options = {.folder = arguments[0],
+                                                      .file_count = strtoll(arguments[1], NULL, 10),
+                                                      .row_count = strtoll(arguments[2], NULL, 10)};
     return snug_timeseries_generate(&options, NULL, NULL, err);
 }
 

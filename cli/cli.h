@@ -1,4 +1,4 @@
-/* The command line program: one table of commands and options, from which help and completion come. */
+/* The program: one table of commands and options, from which help and completion come. */
 #ifndef SNUG_CLI_CLI_H
 #define SNUG_CLI_CLI_H
 
@@ -10,10 +10,10 @@
 /** Exit codes; documented in the man page and stable. */
 enum {
     CLI_EXIT_DONE = 0,
-    CLI_EXIT_FAILED = 1,      /* Data, input and output. */
-    CLI_EXIT_USAGE = 2,       /* Command line or configuration. */
-    CLI_EXIT_NO_FIT = 3,      /* The budget or the machine is too small. */
-    CLI_EXIT_CONDITION = 4,   /* A --fail-on condition holds. */
+    CLI_EXIT_FAILED = 1,    /* Data, input and output. */
+    CLI_EXIT_USAGE = 2,     /* Command line or configuration. */
+    CLI_EXIT_NO_FIT = 3,    /* The budget or the machine is too small. */
+    CLI_EXIT_CONDITION = 4, /* A --fail-on condition holds. */
     CLI_EXIT_INTERRUPTED = 130
 };
 
@@ -30,17 +30,17 @@ typedef enum cli_option_kind {
     CLI_OPTION_JSON,
     CLI_OPTION_QUIET,
     CLI_OPTION_COLOR,
-    CLI_OPTION_TEXT,     /* Value to the field at `offset` of cli_values. */
-    CLI_OPTION_FLAG,     /* true to the field at `offset`. */
-    CLI_OPTION_SETTING,  /* Becomes "KEY=VALUE" of the configuration. */
-    CLI_OPTION_RATIO,    /* 0.6 becomes the budget 60%. */
-    CLI_OPTION_MEBIBYTES,/* 600 becomes the budget 600MiB, 0 auto. */
+    CLI_OPTION_TEXT,      /* Value to the field at `offset` of cli_values. */
+    CLI_OPTION_FLAG,      /* true to the field at `offset`. */
+    CLI_OPTION_SETTING,   /* Becomes "KEY=VALUE" of the configuration. */
+    CLI_OPTION_RATIO,     /* 0.6 becomes the budget 60%. */
+    CLI_OPTION_MEBIBYTES, /* 600 becomes the budget 600MiB, 0 auto. */
     CLI_OPTION_FAIL_ON
 } cli_option_kind;
 
 typedef struct cli_option {
-    const char *name;     /* Without the dashes; '-' and '_' are the same on the command line. */
-    char letter;          /* 0 = none. */
+    const char *name; /* Without the dashes; '-' and '_' are the same on the command line. */
+    char letter;      /* 0 = none. */
     cli_option_kind kind;
     const char *argument; /* "SIZE"; NULL = takes none. */
     const char *help;     /* One line. */
@@ -60,13 +60,14 @@ typedef struct cli_values {
 typedef struct cli_line cli_line;
 
 typedef struct cli_command {
-    const char *name;    /* "data convert" */
-    const char *summary; /* One line. */
-    const char *usage;   /* Behind the name. */
-    const char *examples;/* Lines. */
-    const cli_option *const *groups; /* Lists of options, each ended by a NULL name; ended by NULL. */
+    const char *name;     /* "data convert" */
+    const char *summary;  /* One line. */
+    const char *usage;    /* Behind the name. */
+    const char *examples; /* Lines. */
+    const cli_option *const
+        *groups; /* Lists of options, each ended by a NULL name; ended by NULL. */
     int64_t positionals_min, positionals_max;
-    bool overrides;      /* key=value is allowed. */
+    bool overrides; /* key=value is allowed. */
     int (*run)(const cli_line *line);
 } cli_command;
 

@@ -74,9 +74,9 @@ int cli_run_config_keys(const cli_line *line)
             comma = ",";
             continue;
         }
-        (void)printf("%-42s %-14s %s%s%s\n", key.key, key.fallback[0] == '\0' ? "\"\"" : key.fallback,
-                     key.help, key.choices == NULL ? "" : ": ",
-                     key.choices == NULL ? "" : key.choices);
+        (void)printf("%-42s %-14s %s%s%s\n", key.key,
+                     key.fallback[0] == '\0' ? "\"\"" : key.fallback, key.help,
+                     key.choices == NULL ? "" : ": ", key.choices == NULL ? "" : key.choices);
     }
     if (line->json) {
         (void)printf("]}\n");

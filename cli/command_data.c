@@ -17,9 +17,8 @@ int cli_run_data_describe(const cli_line *line)
                                                     .dataset = line->values.dataset,
                                                     .inputs = line->values.inputs,
                                                     .targets = line->values.targets};
-        const snug_status status =
-            snug_data_describe(&options, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT,
-                               cli_write, NULL, &err);
+        const snug_status status = snug_data_describe(
+            &options, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT, cli_write, NULL, &err);
         if (status != SNUG_OK) {
             code = cli_failed(status, &err);
         }

@@ -22,11 +22,11 @@ int cli_run_predict(const cli_line *line)
     cli_progress progress;
     cli_progress_init(&progress, line);
     const snug_observer observer = cli_progress_observer(&progress);
-    const snug_predict_options options = {
-        .input = line->positional_count > 1 ? line->positionals[1] : NULL,
-        .part = part,
-        .output = line->values.output,
-        .write = cli_write};
+    const snug_predict_options options = {.input = line->positional_count > 1 ? line->positionals[1]
+                                                                              : NULL,
+                                          .part = part,
+                                          .output = line->values.output,
+                                          .write = cli_write};
     cli_catch_signals(session);
     const snug_status status = snug_session_predict(session, &options, &observer, &rows, &err);
     cli_release_signals();

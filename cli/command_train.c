@@ -120,11 +120,11 @@ int cli_run_train(const cli_line *line)
     }
     snug_error err = {0};
     snug_session *session = NULL;
-    const snug_session_options options = {
-        .purpose = line->values.dry_run ? SNUG_PURPOSE_PLAN : SNUG_PURPOSE_TRAIN,
-        .budget = line->values.budget,
-        .out = line->values.dry_run ? NULL : out,
-        .resume = line->values.resume};
+    const snug_session_options options = {.purpose = line->values.dry_run ? SNUG_PURPOSE_PLAN
+                                                                          : SNUG_PURPOSE_TRAIN,
+                                          .budget = line->values.budget,
+                                          .out = line->values.dry_run ? NULL : out,
+                                          .resume = line->values.resume};
     const snug_status status = snug_session_open(config, &options, &session, &err);
     snug_config_close(config);
     if (status != SNUG_OK) {

@@ -88,12 +88,13 @@ static void print_bash_values(void)
 
 static void print_bash(void)
 {
-    (void)printf("# bash completion for snug; made by 'snug completion bash'\n"
-                 "_snug() {\n"
-                 "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                 "  local name=\"${COMP_WORDS[1]}\" words='' choices=''\n"
-                 "  COMPREPLY=()\n"
-                 "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '");
+    (void)printf(
+        "# bash completion for snug; made by 'snug completion bash'\n"
+        "_snug() {\n"
+        "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+        "  local name=\"${COMP_WORDS[1]}\" words='' choices=''\n"
+        "  COMPREPLY=()\n"
+        "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W '");
     print_first_words(" ");
     (void)printf("' -- \"$word\"))\n    return\n  fi\n  case \"$name\" in\n    data|config)\n"
                  "      if [ \"$COMP_CWORD\" -eq 2 ]; then\n"

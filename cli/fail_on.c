@@ -39,8 +39,8 @@ static bool parse(const char *text, const cli_metric *metrics, int64_t count, co
             (void)snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
                            i == 0 ? "" : ", ", names[i]);
         }
-        cli_error("--fail-on knows no '%s'; %s%s", name, near != NULL ? "did you mean " : "it knows ",
-                  near != NULL ? near : list);
+        cli_error("--fail-on knows no '%s'; %s%s", name,
+                  near != NULL ? "did you mean " : "it knows ", near != NULL ? near : list);
         return false;
     }
     out->above = text[length] == '>';

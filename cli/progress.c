@@ -65,9 +65,8 @@ static void format_step(const snug_step_report *report, char out[LINE_BYTES])
 {
     char elapsed[DURATION_BYTES];
     char left[DURATION_BYTES];
-    const double percent = report->step_count > 0
-                               ? 100.0 * (double)report->step / (double)report->step_count
-                               : 0;
+    const double percent =
+        report->step_count > 0 ? 100.0 * (double)report->step / (double)report->step_count : 0;
     (void)snprintf(out, LINE_BYTES,
                    "%3.0f %%  step %" PRId64 "/%" PRId64 "  loss %.4g  %.4g samples/s  "
                    "elapsed %s  left %s  RSS %.0f of %.0f MiB",

@@ -11,7 +11,8 @@ static _Atomic(snug_session *) watched;
 static void on_signal(int number)
 {
     (void)number;
-    static const char text[] = "\nsnug: stopping after this step and saving; once more stops at once\n";
+    static const char text[] =
+        "\nsnug: stopping after this step and saving; once more stops at once\n";
     snug_session *session = atomic_load(&watched);
     if (session != NULL) {
         snug_session_stop(session);

@@ -41,9 +41,8 @@ bool cli_wants_color(const char *choice, int stream)
     return isatty(stream) != 0 && term != NULL && strcmp(term, "dumb") != 0;
 }
 
-__attribute__((format(printf, 2, 0))) static void print_prefixed(const char *color,
-                                                                  const char *format,
-                                                                  va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+print_prefixed(const char *color, const char *format, va_list arguments)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "%ssnug:%s ", use_color ? color : "", use_color ? "\033[0m" : "");

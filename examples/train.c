@@ -1,4 +1,4 @@
-/* A program of one page against the public API: plan, and when it fits, train and print the result. */
+/* One page against the public API: plan, and when it fits, train and print the result. */
 #include <stdio.h>
 
 #include <snug/snug.h>
@@ -37,9 +37,8 @@ int main(int argc, char **argv)
     snug_error err = {0};
     snug_config *config = NULL;
     snug_session *session = NULL;
-    const snug_config_options chosen = {.config = argv[1],
-                                        .overrides = (const char *const *)&argv[3],
-                                        .override_count = argc - 3};
+    const snug_config_options chosen = {
+        .config = argv[1], .overrides = (const char *const *)&argv[3], .override_count = argc - 3};
     const snug_session_options options = {.purpose = SNUG_PURPOSE_TRAIN, .budget = argv[2]};
 
     if (snug_config_open(&chosen, &config, &err) != SNUG_OK ||

@@ -1,4 +1,5 @@
-/* Session files for the tests of the time series source, with numbers that say where they are from. */
+/* Session files for the tests of the time series source, with numbers that say where they are from.
+ */
 #ifndef SNUG_TESTS_SESSION_FILES_H
 #define SNUG_TESTS_SESSION_FILES_H
 

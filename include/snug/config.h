@@ -1,4 +1,4 @@
-/* Configurations: read from a file or by a built-in name, changed by key=value, shown with origins. */
+/* Configurations: read by file or built-in name, changed by key=value, shown with origins. */
 #ifndef SNUG_CONFIG_H
 #define SNUG_CONFIG_H
 
@@ -42,9 +42,8 @@ SNUG_API void snug_config_close(snug_config *config);
  * comment behind every value; JSON is schema snug.config/1 and always has the origins.
  * @param origin  TEXT: the comments say where each value came from instead of what it means.
  */
-SNUG_API SNUG_MUST_CHECK snug_status snug_config_show(const snug_config *config,
-                                                      snug_format format, bool origin,
-                                                      snug_write write, void *context,
+SNUG_API SNUG_MUST_CHECK snug_status snug_config_show(const snug_config *config, snug_format format,
+                                                      bool origin, snug_write write, void *context,
                                                       snug_error *err);
 
 /**
@@ -53,8 +52,7 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_config_show(const snug_config *config,
  * @errors  SNUG_CODE_NOT_FOUND for a key that does not exist.
  */
 SNUG_API SNUG_MUST_CHECK snug_status snug_config_get(const snug_config *config, const char *key,
-                                                     char *out, int64_t out_bytes,
-                                                     snug_error *err);
+                                                     char *out, int64_t out_bytes, snug_error *err);
 
 /** Settings that were accepted and have no effect, as sentences. */
 SNUG_API int64_t snug_config_note_count(const snug_config *config);
@@ -74,11 +72,12 @@ SNUG_API snug_config_name snug_config_name_at(int64_t index);
 
 /** One key of the configuration language. */
 typedef struct snug_config_key {
-    const char *key;     /**< "training.batch_size"; static like the others. */
-    const char *fallback;/**< The default as users write it. */
-    const char *unit;    /**< "rows", "bytes", ...; "" = none. */
-    const char *choices; /**< "adamw|adam|sgd"; NULL when it is not one of a few words; "|a|b": or empty. */
-    const char *help;    /**< One line. */
+    const char *key;      /**< "training.batch_size"; static like the others. */
+    const char *fallback; /**< The default as users write it. */
+    const char *unit;     /**< "rows", "bytes", ...; "" = none. */
+    const char *
+        choices; /**< "adamw|adam|sgd"; NULL when it is not one of a few words; "|a|b": or empty. */
+    const char *help; /**< One line. */
 } snug_config_key;
 
 /** All keys, those of one section together. @threads Reentrant. */

@@ -21,8 +21,8 @@ typedef struct snug_data_describe_options {
 } snug_data_describe_options;
 
 /**
- * Writes layout, rows, rate and statistics of a session file: for people, or schema snug.data/1. Every
- * row is read. A file that holds no such session is listed object by object, with the reason.
+ * Writes layout, rows, rate and statistics of a session file: for people, or schema snug.data/1.
+ * Every row is read. A file that holds no such session is listed object by object, with the reason.
  * @mem     A few MiB while it runs, whatever the size of the file.
  * @errors  SNUG_CODE_FORMAT, SNUG_CODE_UNSUPPORTED, SNUG_CODE_LIMIT, SNUG_CODE_IO.
  */
@@ -33,12 +33,12 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_data_describe(const snug_data_describe
 typedef struct snug_data_convert_options {
     const char *const *paths; /**< CSV files, one session each. */
     int64_t path_count;
-    const char *out;      /**< Folder; made when missing. Each file keeps its name, ending .hdf5. */
-    const char *inputs;   /**< Columns: "emg1..emg8", "a,b,c" or both mixed; member "emg". */
-    const char *targets;  /**< The same; member "joint_angles". */
-    const char *time;     /**< Column of the time in seconds; NULL: made from `rate`. */
-    double rate;          /**< Rows per second; > 0. */
-    const char *group;    /**< NULL: "emg2pose". */
+    const char *out;     /**< Folder; made when missing. Each file keeps its name, ending .hdf5. */
+    const char *inputs;  /**< Columns: "emg1..emg8", "a,b,c" or both mixed; member "emg". */
+    const char *targets; /**< The same; member "joint_angles". */
+    const char *time;    /**< Column of the time in seconds; NULL: made from `rate`. */
+    double rate;         /**< Rows per second; > 0. */
+    const char *group;   /**< NULL: "emg2pose". */
     bool overwrite;
 } snug_data_convert_options;
 
@@ -70,9 +70,9 @@ typedef struct snug_data_generate_options {
 } snug_data_generate_options;
 
 /** Writes learnable synthetic sessions: the targets are smooth, the inputs follow from them. */
-SNUG_API SNUG_MUST_CHECK snug_status
-snug_data_generate(const snug_data_generate_options *options, snug_data_result *out_result,
-                   snug_error *err);
+SNUG_API SNUG_MUST_CHECK snug_status snug_data_generate(const snug_data_generate_options *options,
+                                                        snug_data_result *out_result,
+                                                        snug_error *err);
 
 #ifdef __cplusplus
 }

@@ -49,8 +49,7 @@ typedef struct snug_session_options {
  */
 SNUG_API SNUG_MUST_CHECK snug_status snug_session_open(const snug_config *config,
                                                        const snug_session_options *options,
-                                                       snug_session **out_session,
-                                                       snug_error *err);
+                                                       snug_session **out_session, snug_error *err);
 /** Closes and gives all memory back; NULL is allowed. */
 SNUG_API void snug_session_close(snug_session *session);
 
@@ -63,10 +62,10 @@ typedef struct snug_plan_summary {
     int64_t predicted_peak_bytes;
     int64_t minimum_budget_bytes;
     int64_t category_bytes[SNUG_PLAN_CATEGORIES]; /**< See snug_plan_category_name(). */
-    int64_t micro_batch;  /**< Samples computed at once. */
-    int64_t accumulation; /**< Micro-batches per optimizer step. */
-    double time_ratio;    /**< Predicted time of a step over that of the fastest plan; >= 1. */
-    const char *isa;      /**< "avx2", "avx512", "scalar"; static. */
+    int64_t micro_batch;                          /**< Samples computed at once. */
+    int64_t accumulation;                         /**< Micro-batches per optimizer step. */
+    double time_ratio; /**< Predicted time of a step over that of the fastest plan; >= 1. */
+    const char *isa;   /**< "avx2", "avx512", "scalar"; static. */
     int64_t threads;
 } snug_plan_summary;
 
@@ -89,11 +88,11 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_session_explain(const snug_session *se
 
 /** One optimizer step, reported after it. */
 typedef struct snug_step_report {
-    int64_t step;        /**< Steps done, this one included; counts on over a resume. */
-    int64_t step_count;  /**< Of the whole run. */
-    int64_t epoch;       /**< From 0. */
-    int64_t samples;     /**< Trained on so far. */
-    double loss;         /**< Of this step's global batch. */
+    int64_t step;       /**< Steps done, this one included; counts on over a resume. */
+    int64_t step_count; /**< Of the whole run. */
+    int64_t epoch;      /**< From 0. */
+    int64_t samples;    /**< Trained on so far. */
+    double loss;        /**< Of this step's global batch. */
     double learning_rate;
     double gradient_norm;      /**< Before clipping. */
     double samples_per_second; /**< Over the last steps. */
@@ -109,12 +108,12 @@ typedef struct snug_evaluation {
     int64_t step;
     int64_t epoch;
     int64_t samples;
-    double loss, mse, mae, r2;  /**< Over all valid target elements. */
+    double loss, mse, mae, r2; /**< Over all valid target elements. */
     int64_t target_count;
-    const double *target_mse;   /**< [target_count] each. */
+    const double *target_mse; /**< [target_count] each. */
     const double *target_mae;
     const double *target_r2;
-    bool best;                  /**< The lowest validation loss so far. */
+    bool best; /**< The lowest validation loss so far. */
 } snug_evaluation;
 
 typedef struct snug_checkpoint_report {
@@ -124,10 +123,7 @@ typedef struct snug_checkpoint_report {
     double seconds;
 } snug_checkpoint_report;
 
-typedef enum snug_message_level {
-    SNUG_MESSAGE_INFO,
-    SNUG_MESSAGE_WARNING
-} snug_message_level;
+typedef enum snug_message_level { SNUG_MESSAGE_INFO, SNUG_MESSAGE_WARNING } snug_message_level;
 
 /** Who watches a run. Any function may be NULL. All are called on the session's thread. */
 typedef struct snug_observer {
@@ -144,18 +140,18 @@ typedef struct snug_run_summary {
     int64_t predicted_peak_bytes;
     int64_t peak_rss_bytes; /**< VmHWM. */
     int64_t allocations_after_seal;
-    int64_t steps;   /**< Of the whole run, those before a resume included. */
+    int64_t steps; /**< Of the whole run, those before a resume included. */
     int64_t samples;
     double seconds;
     double step_seconds_median;
-    double loss;     /**< Of the last step. */
+    double loss;                                                           /**< Of the last step. */
     double validation_loss, validation_mse, validation_mae, validation_r2; /**< NaN: none. */
     char weights_sha256[65];
     char loss_sha256[65]; /**< Over the bits of every step's loss. */
     const char *isa;      /**< Static. */
     int64_t threads;
-    bool stopped_early;   /**< By early stopping. */
-    bool interrupted;     /**< By snug_session_stop(); saved. */
+    bool stopped_early; /**< By early stopping. */
+    bool interrupted;   /**< By snug_session_stop(); saved. */
 } snug_run_summary;
 
 /**
@@ -204,7 +200,7 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_evaluation_write(const snug_evaluation
                                                            void *context, snug_error *err);
 
 typedef struct snug_predict_options {
-    const char *input;  /**< A session file; NULL: every file of `part`. */
+    const char *input; /**< A session file; NULL: every file of `part`. */
     snug_part part;
     const char *output; /**< Path; .csv, .h5 or .hdf5 decides the format; NULL: CSV to `write`. */
     snug_write write;   /**< Only used when `output` is NULL. */

@@ -23,8 +23,8 @@ snug_status snug_config_open(const snug_config_options *options, snug_config **o
     if (options->override_count > SNUG_CONFIG_OVERRIDES_MAX) {
         return SNUG_FAIL(err, SNUG_CODE_LIMIT, "more than %d overrides", SNUG_CONFIG_OVERRIDES_MAX);
     }
-    SNUG_TRY_DONE(snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_config), false, &memory,
-                                err));
+    SNUG_TRY_DONE(
+        snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_config), false, &memory, err));
     const snug_config_sources sources = {.config = options->config,
                                          .profile = options->profile,
                                          .overrides = options->overrides,

@@ -43,18 +43,15 @@ static void channel_json(snug_json_writer *json, const snug_timeseries_channel *
 static void session_json(const char *path, const snug_timeseries_description *found,
                          snug_text *text)
 {
-    const char *const words[][2] = {{"schema", "snug.data/1"},
-                                    {"path", path},
-                                    {"group", found->group},
-                                    {"dataset", found->dataset},
-                                    {"layout", found->layout},
-                                    {"members", found->members}};
+    const char *const words[][2] = {{"schema", "snug.data/1"}, {"path", path},
+                                    {"group", found->group},   {"dataset", found->dataset},
+                                    {"layout", found->layout}, {"members", found->members}};
     const struct {
         const char *key;
         int64_t value;
-    } numbers[] = {{"file_bytes", found->file_bytes},   {"rows", found->row_count},
-                   {"row_bytes", found->row_bytes},     {"inputs", found->input_count},
-                   {"targets", found->target_count},    {"valid_rows", found->valid_rows}};
+    } numbers[] = {{"file_bytes", found->file_bytes}, {"rows", found->row_count},
+                   {"row_bytes", found->row_bytes},   {"inputs", found->input_count},
+                   {"targets", found->target_count},  {"valid_rows", found->valid_rows}};
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
@@ -213,7 +210,12 @@ static snug_status describe(const snug_data_describe_options *options, snug_form
     const snug_status status =
         snug_timeseries_describe(options->path, &fields, scratch, &found, &why);
     if (status == SNUG_CODE_NOT_FOUND) {
-        return list_objects(options->path, why.message, format, scratch, text, err);
+        /* The listing names the file already. */
+        const size_t length = strlen(options->path);
+        const bool named = strncmp(why.message, options->path, length) == 0 &&
+                           strncmp(why.message + length, ": ", 2) == 0;
+        return list_objects(options->path, why.message + (named ? length + 2 : 0), format, scratch,
+                            text, err);
     }
     if (snug_failed(status)) {
         return SNUG_FAIL(err, status, "%s", why.message);

@@ -64,11 +64,10 @@ static void summary_text(const snug_run_summary *s, const char *out, snug_text *
     char peak[SNUG_SIZE_TEXT_BYTES];
     char predicted[SNUG_SIZE_TEXT_BYTES];
     char budget[SNUG_SIZE_TEXT_BYTES];
-    const double ratio = s->peak_rss_bytes > 0
-                             ? (double)s->predicted_peak_bytes / (double)s->peak_rss_bytes
-                             : NAN;
-    snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n", s->steps,
-                  s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
+    const double ratio =
+        s->peak_rss_bytes > 0 ? (double)s->predicted_peak_bytes / (double)s->peak_rss_bytes : NAN;
+    snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n",
+                  s->steps, s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
                   s->interrupted ? ", interrupted and saved" : "");
     snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
                   s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
@@ -103,7 +102,8 @@ snug_status snug_session_summary_write(const snug_session *session, snug_format 
     return snug_report_send(&report, write, context, err);
 }
 
-static void target_json(snug_json_writer *json, const char *key, const double *values, int64_t count)
+static void target_json(snug_json_writer *json, const char *key, const double *values,
+                        int64_t count)
 {
     snug_json_key(json, key);
     snug_json_array_begin(json);
@@ -141,7 +141,8 @@ static void evaluation_json(const snug_evaluation *e, snug_text *text)
 
 static void evaluation_text(const snug_evaluation *e, snug_text *text)
 {
-    snug_text_add(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples, e->step);
+    snug_text_add(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples,
+                  e->step);
     snug_text_add(text, "  %-10s %12s %12s %9s\n", "target", "mae", "mse", "r2");
     snug_text_add(text, "  %-10s %12.6g %12.6g %9.4f\n", "all", e->mae, e->mse, e->r2);
     for (int64_t k = 0; e->target_mae != NULL && k < e->target_count; k++) {

@@ -147,7 +147,8 @@ static const char profile_quick_demo[] = "data:\n"
                                          "  warmup_epochs: 0\n";
 
 static const snug_builtin builtins[] = {
-    {"timeseries", false, "EMG to joint angles, full size: TDS + LSTM, 5.98 M parameters", timeseries},
+    {"timeseries", false, "EMG to joint angles, full size: TDS + LSTM, 5.98 M parameters",
+     timeseries},
     {"timeseries_small", false, "EMG to joint angles, small TDS + LSTM, windows of 1000 rows",
      timeseries_small},
     {"default", true, "balanced: batch 64, 4 workers, 64 MiB chunk cache", profile_default},

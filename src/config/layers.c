@@ -177,8 +177,7 @@ static snug_status apply_profile(snug_config *config, const char *name, snug_err
     const snug_builtin *profile = snug_builtin_find(name, true);
     if (profile == NULL) {
         const char *near = snug_builtin_nearest(name, true);
-        return SNUG_FAIL(err, SNUG_CODE_CONFIG,
-                         "there is no profile '%.100s'; %s%s%s", name,
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "there is no profile '%.100s'; %s%s%s", name,
                          near == NULL ? "'snug config list' lists them" : "did you mean '",
                          near == NULL ? "" : near, near == NULL ? "" : "'?");
     }

@@ -18,7 +18,7 @@ enum {
     SNUG_CONFIG_DEPTH_MAX = 8,      /* Nesting of a YAML document. */
     SNUG_CONFIG_NOTES_MAX = 32,
     SNUG_CONFIG_NOTE_BYTES = 256,
-    SNUG_CONFIG_KEY_BYTES = 192,    /* A dotted key with the final zero. */
+    SNUG_CONFIG_KEY_BYTES = 192, /* A dotted key with the final zero. */
     SNUG_CONFIG_OVERRIDES_MAX = 256
 };
 
@@ -101,9 +101,8 @@ SNUG_MUST_CHECK snug_status snug_config_apply_yaml(snug_config *config, int32_t 
 SNUG_MUST_CHECK snug_status snug_config_apply_override(snug_config *config, int32_t layer,
                                                        const char *text, snug_error *err);
 /** Sets one dotted key (or alias); messages say neither file nor place. */
-SNUG_MUST_CHECK snug_status snug_config_set(snug_config *config, const char *key,
-                                            const char *value, snug_config_origin origin,
-                                            snug_error *err);
+SNUG_MUST_CHECK snug_status snug_config_set(snug_config *config, const char *key, const char *value,
+                                            snug_config_origin origin, snug_error *err);
 /** Forgets all TDS stages, before a list of them is read. */
 void snug_config_clear_stages(snug_config *config, int32_t layer);
 

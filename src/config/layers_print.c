@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 enum { COMMENT_COLUMN = 44, SECTIONS_MAX = 4 };
 
@@ -32,6 +33,44 @@ static bool needs_quotes(const snug_setting *row, const char *value)
     return value[0] == '\0' || value[0] == '-' || strcmp(value, "null") == 0;
 }
 
+/* The number of a character of `length` bytes. */
+static uint32_t code_of(const char *text, int64_t length)
+{
+    static const uint32_t first_masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t code = (unsigned char)text[0] & first_masks[length];
+    for (int64_t i = 1; i < length; i++) {
+        code = code << 6 | ((unsigned char)text[i] & 0x3f);
+    }
+    return code;
+}
+
+/* Characters that YAML refuses, or takes for the end of a line. */
+static bool needs_escape(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x2028 || code == 0x2029 ||
+           code == 0xfeff || code == 0xfffe || code == 0xffff;
+}
+
+/* Adds the character at `text` as it stands inside double quotes; returns its bytes. */
+static int64_t add_quoted(snug_text *out, const char *text)
+{
+    const int64_t length = snug_utf8_length(text, (int64_t)strlen(text));
+    if (length == 0) {
+        /* Not UTF-8, as a path may be; a document cannot hold it. */
+        snug_text_add(out, "\\ufffd");
+        return 1;
+    }
+    const uint32_t code = code_of(text, length);
+    if (code == '"' || code == '\\') {
+        snug_text_add(out, "\\%c", (int)code);
+    } else if (needs_escape(code)) {
+        snug_text_add(out, "\\u%04x", (unsigned)code);
+    } else {
+        snug_text_add(out, "%.*s", (int)length, text);
+    }
+    return length;
+}
+
 static void add_value(snug_text *out, const snug_setting *row, const char *value)
 {
     if (!needs_quotes(row, value)) {
@@ -39,20 +78,14 @@ static void add_value(snug_text *out, const snug_setting *row, const char *value
         return;
     }
     snug_text_add(out, "\"");
-    for (const char *at = value; *at != '\0'; at++) {
-        if (*at == '"' || *at == '\\') {
-            snug_text_add(out, "\\%c", *at);
-        } else if ((unsigned char)*at < ' ') {
-            snug_text_add(out, "\\x%02x", (unsigned)(unsigned char)*at);
-        } else {
-            snug_text_add(out, "%c", *at);
-        }
+    for (const char *at = value; *at != '\0';) {
+        at += add_quoted(out, at);
     }
     snug_text_add(out, "\"");
 }
 
-static void add_comment(snug_text *out, int64_t line_start, const snug_config *config, int64_t index,
-                        snug_config_style style)
+static void add_comment(snug_text *out, int64_t line_start, const snug_config *config,
+                        int64_t index, snug_config_style style)
 {
     const snug_setting *row = snug_setting_at(index);
     const int64_t width = out->length - line_start;

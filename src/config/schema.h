@@ -9,18 +9,18 @@
 #include "config/settings.h"
 
 typedef enum snug_setting_kind {
-    SNUG_SETTING_INT,   /* int64_t in [low, high]. */
-    SNUG_SETTING_REAL,  /* double in [low, high]. */
-    SNUG_SETTING_BOOL,  /* bool: true or false. */
-    SNUG_SETTING_TEXT,  /* snug_setting_text, anything that fits. */
-    SNUG_SETTING_CHOICE,/* snug_setting_text, one of `choices`. */
-    SNUG_SETTING_BYTES, /* int64_t: 67108864 or 64MiB, in [low, high]. */
-    SNUG_SETTING_BUDGET /* snug_setting_text: 600MiB, 60% or auto. */
+    SNUG_SETTING_INT,    /* int64_t in [low, high]. */
+    SNUG_SETTING_REAL,   /* double in [low, high]. */
+    SNUG_SETTING_BOOL,   /* bool: true or false. */
+    SNUG_SETTING_TEXT,   /* snug_setting_text, anything that fits. */
+    SNUG_SETTING_CHOICE, /* snug_setting_text, one of `choices`. */
+    SNUG_SETTING_BYTES,  /* int64_t: 67108864 or 64MiB, in [low, high]. */
+    SNUG_SETTING_BUDGET  /* snug_setting_text: 600MiB, 60% or auto. */
 } snug_setting_kind;
 
 /** One row of the table. All strings are static. */
 typedef struct snug_setting {
-    const char *key;      /* "training.batch_size" */
+    const char *key; /* "training.batch_size" */
     snug_setting_kind kind;
     int64_t offset;       /* Of the field in snug_settings. */
     const char *fallback; /* The default as users would write it. */
@@ -43,7 +43,7 @@ typedef enum snug_alias_kind {
 } snug_alias_kind;
 
 typedef struct snug_alias {
-    const char *key;     /* "training.learning_rate" */
+    const char *key; /* "training.learning_rate" */
     snug_alias_kind kind;
     const char *target;  /* KEY: the key of the table. */
     const char *choices; /* ACCEPTED: values that mean what snug does anyway; NULL = any. */
@@ -72,7 +72,8 @@ enum { SNUG_SETTING_VALUE_BYTES = SNUG_SETTING_TEXT_BYTES };
 void snug_setting_print(int64_t index, const snug_settings *settings,
                         char out[SNUG_SETTING_VALUE_BYTES]);
 
-/** True when `value` is one of "a|b|c", case and - + _ not minded; `out` (or NULL) gets the exact one. */
+/** True when `value` is one of "a|b|c", case and - + _ not minded; `out` (or NULL) gets the exact
+ * one. */
 bool snug_choice_find(const char *choices, const char *value, char *out, int64_t out_bytes);
 
 /** Every setting at its default. */

@@ -174,8 +174,9 @@ static snug_status check_budget(const snug_setting *row, const char *value, snug
         if (end == value + length - 1 && percent > 0 && percent <= 100) {
             return SNUG_OK;
         }
-        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "%s must be above 0%% and at most 100%%, not '%.*s'",
-                         row->key, SHOWN, value);
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG,
+                         "%s must be above 0%% and at most 100%%, not '%.*s'", row->key, SHOWN,
+                         value);
     }
     int64_t bytes = 0;
     snug_error why = {0};
@@ -273,7 +274,8 @@ void snug_setting_print(int64_t index, const snug_settings *settings,
         print_real(*(const double *)field, out, SNUG_SETTING_VALUE_BYTES);
         break;
     case SNUG_SETTING_BOOL:
-        (void)snprintf(out, SNUG_SETTING_VALUE_BYTES, "%s", *(const bool *)field ? "true" : "false");
+        (void)snprintf(out, SNUG_SETTING_VALUE_BYTES, "%s",
+                       *(const bool *)field ? "true" : "false");
         break;
     case SNUG_SETTING_BYTES:
         print_bytes(*(const int64_t *)field, out, SNUG_SETTING_VALUE_BYTES);
@@ -323,8 +325,10 @@ static snug_status check_stage(int64_t index, const snug_setting_stage *stage, s
         const char *name;
         int64_t value;
     } fields[] = {
-        {"in_conv_kernel", stage->in_conv_kernel}, {"in_conv_stride", stage->in_conv_stride},
-        {"channels", stage->channels},             {"feature_width", stage->feature_width},
+        {"in_conv_kernel", stage->in_conv_kernel},
+        {"in_conv_stride", stage->in_conv_stride},
+        {"channels", stage->channels},
+        {"feature_width", stage->feature_width},
         {"kernel_width", stage->kernel_width},
     };
     for (int64_t i = 0; i < SNUG_COUNT(fields); i++) {
@@ -350,8 +354,7 @@ snug_status snug_settings_check(const snug_settings *settings, snug_error *err)
         SNUG_TRY(check_stage(i, &settings->model_stages[i], err));
     }
     if (settings->scheduler_min_lr > settings->optimizer_lr) {
-        return SNUG_FAIL(err, SNUG_CODE_CONFIG,
-                         "scheduler.min_lr (%g) is above optimizer.lr (%g)",
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "scheduler.min_lr (%g) is above optimizer.lr (%g)",
                          settings->scheduler_min_lr, settings->optimizer_lr);
     }
     return SNUG_OK;

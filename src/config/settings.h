@@ -12,7 +12,7 @@ enum { SNUG_SETTING_TEXT_BYTES = 512, SNUG_SETTING_STAGES_MAX = 4 };
 /** Text of a setting; "" means not set. */
 typedef char snug_setting_text[SNUG_SETTING_TEXT_BYTES];
 
-/** One TDS stage of model.tds_stages.N.*; all zeros = not given, the model's own stages are used. */
+/** One TDS stage of model.tds_stages.N.*; all zeros = not given: the model's own are used. */
 typedef struct snug_setting_stage {
     int64_t in_conv_kernel, in_conv_stride; /* Convolution that opens the stage. */
     int64_t num_blocks;                     /* TDS blocks after it. */
@@ -51,11 +51,11 @@ typedef struct snug_settings {
     double data_train_ratio, data_val_ratio, data_test_ratio;
 
     /* model.* */
-    snug_setting_text model_name;         /* tds_lstm, regression_vemg2pose, tracking_vemg2pose, ... */
+    snug_setting_text model_name;         /* tds_lstm, regression_vemg2pose, ... */
     int64_t model_hidden, model_layers;   /* 0 = the model's own */
     double model_sample_rate;             /* Hz; 0 = from the data */
     double model_rollout_rate;            /* Hz; 0 = the model's own */
-    snug_setting_text model_decoder;      /* "" = the model's own | plain | position | velocity | ... */
+    snug_setting_text model_decoder;      /* "" = own | plain | position | velocity | ... */
 
     int64_t model_channels, model_targets; /* expected by the config; 0 = whatever the data has */
     snug_setting_stage model_stages[SNUG_SETTING_STAGES_MAX];
@@ -72,7 +72,7 @@ typedef struct snug_settings {
     int64_t training_early_stopping_patience; /* evaluations; 0 = off */
     bool training_early_stopping;         /* false makes the patience 0 */
     double training_min_delta;            /* least improvement of the validation loss that counts */
-    bool training_restore_best;           /* the final weights are the best ones when stopped early */
+    bool training_restore_best;           /* end with the best weights when stopped early */
     double training_clip_norm;            /* 0 = off */
     snug_setting_text training_loss;      /* mae | mse | mse_mae */
     double training_mae_weight;           /* of mse_mae: 0.5 */

@@ -88,8 +88,8 @@ static snug_status open_frame(reader *self, bool sequence, yaml_mark_t mark, snu
     if (sequence && !self->header_only && strcmp(self->key, "model.tds_stages") == 0) {
         snug_config_clear_stages(self->config, self->layer);
     }
-    self->frames[self->depth++] = (frame){.key_length = (int32_t)strlen(self->key),
-                                          .item = sequence ? 0 : -1};
+    self->frames[self->depth++] =
+        (frame){.key_length = (int32_t)strlen(self->key), .item = sequence ? 0 : -1};
     return SNUG_OK;
 }
 
@@ -133,8 +133,7 @@ static snug_status take_value(reader *self, const yaml_event_t *event, snug_erro
     const snug_status status = snug_config_set(self->config, self->key, value, origin, &why);
     if (snug_failed(status)) {
         /* An unknown key is wrong where the key stands, a bad value where the value stands. */
-        const bool key_known =
-            snug_setting_find(self->key) >= 0 || snug_alias_find(self->key) >= 0;
+        const bool key_known = snug_setting_find(self->key) >= 0 || snug_alias_find(self->key) >= 0;
         const yaml_mark_t place = {.line = (size_t)self->key_line - 1,
                                    .column = (size_t)self->key_column - 1};
         return at_mark(self, key_known ? mark : place, SNUG_FAIL(err, status, "%s", why.message),
@@ -216,8 +215,12 @@ snug_status snug_config_apply_yaml(snug_config *config, int32_t layer, const cha
                                    snug_error *err)
 {
     snug_status status = SNUG_OK;
-    reader self = {.config = config, .layer = layer, .name = name, .header_only = header_only,
-                   .extends = out_extends, .profile = out_profile};
+    reader self = {.config = config,
+                   .layer = layer,
+                   .name = name,
+                   .header_only = header_only,
+                   .extends = out_extends,
+                   .profile = out_profile};
     out_extends[0] = '\0';
     out_profile[0] = '\0';
     yaml_parser_t parser;

@@ -22,7 +22,7 @@ typedef struct entry {
 
 struct snug_chunk_cache {
     int64_t entry_count;
-    int64_t entry_bytes; /* Padded. */
+    int64_t entry_bytes;  /* Padded. */
     int64_t bucket_count; /* A power of two. */
     entry *entries;
     int64_t *buckets;
@@ -157,7 +157,8 @@ static void claim_entry(snug_chunk_cache *cache, int64_t index, uint64_t key)
         unlink_entry(cache, index);
     }
     int64_t *const bucket = bucket_of(cache, key);
-    *one = (entry){.key = key, .state = ENTRY_LOADING, .pins = 1, .touched = true, .chain = *bucket};
+    *one =
+        (entry){.key = key, .state = ENTRY_LOADING, .pins = 1, .touched = true, .chain = *bucket};
     *bucket = index;
 }
 
@@ -253,8 +254,8 @@ snug_status snug_chunk_cache_acquire(snug_chunk_cache *cache, uint64_t key, snug
     }
     snug_mutex_unlock(&cache->mutex);
     if (ready) {
-        *out_pin = (snug_chunk_pin){.data = cache->data + index * cache->entry_bytes,
-                                    .entry = index};
+        *out_pin =
+            (snug_chunk_pin){.data = cache->data + index * cache->entry_bytes, .entry = index};
     }
     return status;
 }

@@ -39,8 +39,9 @@ typedef struct snug_chunk_pin {
 } snug_chunk_pin;
 
 /**
- * The block `key`, loaded when it is not there. Each success must be released; a thread pins at most
- * one block at a time. A failed load leaves no entry; those who waited for it try for themselves.
+ * The block `key`, loaded when it is not there. Each success must be released; a thread pins at
+ * most one block at a time. A failed load leaves no entry; those who waited for it try for
+ * themselves.
  * @threads Safe.
  */
 SNUG_MUST_CHECK snug_status snug_chunk_cache_acquire(snug_chunk_cache *cache, uint64_t key,

@@ -20,8 +20,8 @@ SNUG_MUST_CHECK snug_status snug_descriptors_open(snug_arena *arena, snug_descri
 void snug_descriptors_close(snug_descriptors *descriptors);
 
 /**
- * File number `id`, opened when it is not. Release it soon: at most SNUG_DESCRIPTORS_MAX files can be
- * acquired at once, and a thread holds one.
+ * File number `id`, opened when it is not. Release it soon: at most SNUG_DESCRIPTORS_MAX files can
+ * be acquired at once, and a thread holds one.
  *
  * @param path   Outlives the descriptors.
  * @param bytes  Size that the file must have; SNUG_CODE_DATA when it changed since.

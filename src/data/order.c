@@ -31,7 +31,8 @@ void snug_order_init(snug_order *order, uint64_t seed, int64_t epoch, int64_t co
     }
 }
 
-/* One turn of the network: each half is changed by a keyed hash of the other, which undoes itself. */
+/* One turn of the network: each half is changed by a keyed hash of the other, which undoes itself.
+ */
 static uint64_t permute(const snug_order *order, uint64_t value)
 {
     const uint64_t low_mask = (UINT64_C(1) << order->low_bits) - 1;

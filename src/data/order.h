@@ -18,12 +18,13 @@ typedef struct snug_order {
  *
  * @param count  Number of samples, >= 0.
  * @threads Reentrant; the result may be read by any number of threads.
- * @source  Luby and Rackoff (1988) for the network; Black and Rogaway (2002), "Ciphers with arbitrary
- *          finite domains", for walking along the cycle until the value is below `count`.
+ * @source  Luby and Rackoff (1988) for the network; Black and Rogaway (2002), "Ciphers with
+ * arbitrary finite domains", for walking along the cycle until the value is below `count`.
  */
 void snug_order_init(snug_order *order, uint64_t seed, int64_t epoch, int64_t count);
 
-/** Which sample stands at `position` in [0, count). O(1) on average, below 2 turns for large counts. */
+/** Which sample stands at `position` in [0, count). O(1) on average, below 2 turns for large
+ * counts. */
 int64_t snug_order_at(const snug_order *order, int64_t position);
 
 #endif

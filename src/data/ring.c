@@ -21,7 +21,8 @@ typedef struct worker {
     int32_t number;
 } worker;
 
-/* `head` is the ticket of the consumer, `next` the first that no worker took, head <= next <= limit. */
+/* `head` is the ticket of the consumer, `next` the first that no worker took, head <= next <=
+ * limit. */
 struct snug_ring {
     snug_ring_options options;
     int64_t stride_bytes;
@@ -60,8 +61,9 @@ static void fill_one(snug_ring *ring, int32_t number, int64_t ticket)
     slot *const target = &ring->slots[index];
     const int64_t start_ns = snug_clock_ns();
     target->err = (snug_error){0};
-    target->status = ring->options.fill(ring->options.context, number, ticket,
-                                        ring->slot_memory + index * ring->stride_bytes, &target->err);
+    target->status =
+        ring->options.fill(ring->options.context, number, ticket,
+                           ring->slot_memory + index * ring->stride_bytes, &target->err);
     const int64_t spent_ns = snug_clock_ns() - start_ns;
 
     snug_mutex_lock(&ring->mutex);
@@ -126,8 +128,8 @@ snug_status snug_ring_init(const snug_ring_options *options, void *memory, snug_
         worker *const one = &ring->workers[i];
         one->ring = ring;
         one->number = i;
-        SNUG_TRY_DONE(snug_thread_start(&one->thread, "snug-loader", stack_bytes, worker_body, one,
-                                        err));
+        SNUG_TRY_DONE(
+            snug_thread_start(&one->thread, "snug-loader", stack_bytes, worker_body, one, err));
     }
     *out_ring = ring;
 

@@ -10,8 +10,8 @@
 enum { SNUG_RING_SLOTS_MAX = 256, SNUG_RING_STACK_BYTES = 64 << 10 };
 
 /**
- * Makes what `ticket` stands for in `slot`. A pure function of the ticket: who calls it and when must
- * not show. Called by up to `workers` threads at once, never twice for one ticket.
+ * Makes what `ticket` stands for in `slot`. A pure function of the ticket: who calls it and when
+ * must not show. Called by up to `workers` threads at once, never twice for one ticket.
  * @param worker  In [0, workers): names the scratch of the thread.
  */
 typedef snug_status (*snug_ring_fill)(void *context, int32_t worker, int64_t ticket, void *slot,
@@ -26,7 +26,8 @@ typedef struct snug_ring_options {
     void *context; /**< Borrowed; for `fill`. */
 } snug_ring_options;
 
-/** Lives in the memory given to snug_ring_init. Everything but the fill runs on the consumer's thread. */
+/** Lives in the memory given to snug_ring_init. Everything but the fill runs on the consumer's
+ * thread. */
 typedef struct snug_ring snug_ring;
 
 /** Bytes of a ring, slots and all; the stacks of the workers are the runtime category's. */

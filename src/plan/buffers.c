@@ -5,8 +5,9 @@
 #include "base/assert.h"
 #include "base/checked.h"
 
-/* How much larger the dying buffer may be than the one that takes its storage over. */
-static const int64_t take_over_ratios[] = {1, 2, 64};
+/* How much larger a dying buffer may be than the one that takes its storage over; 0: never. */
+enum { RATIOS = 4 };
+static const int64_t take_over_ratios[RATIOS] = {0, 1, 2, 64};
 
 static bool many_turns(const snug_program *program, const snug_plan_loop *loop)
 {
@@ -253,7 +254,7 @@ static void merge_tilewise(layout *w, int32_t loop, int64_t ratio)
     }
 }
 
-/* Merges under one ratio (0: nothing is merged) and lists the storages. */
+/* Merges under one ratio and lists the storages. */
 static int64_t list_storages(layout *w, int64_t ratio)
 {
     const snug_program *program = w->program;
@@ -286,41 +287,72 @@ static int64_t list_storages(layout *w, int64_t ratio)
     return count;
 }
 
+/* Takes over the offsets of the storages as they lie now. */
+static void keep_offsets(layout *w)
+{
+    const snug_program *program = w->program;
+    for (int64_t b = 0; b < program->buffer_count; b++) {
+        w->best_offset[b] = program->buffers[b].persistent
+                                ? program->buffers[b].offset
+                                : program->persistent_bytes +
+                                      w->extents[w->extent_of[w->storage[b]]].offset;
+    }
+}
+
+/* Packs under the ratios whose bound could still win, the most promising first. */
+static snug_status pack(layout *w, const int64_t *bounds, snug_packing_effort effort,
+                        snug_arena *scratch, int64_t *out_bytes, snug_error *err)
+{
+    bool tried[RATIOS] = {false};
+    int64_t best_bytes = INT64_MAX;
+    const int32_t turns = effort == SNUG_PACKING_QUICK ? 2 : RATIOS;
+    for (int32_t turn = 0; turn < turns; turn++) {
+        int32_t next = -1;
+        int64_t bytes = 0;
+        for (int32_t r = 0; r < RATIOS; r++) {
+            next = !tried[r] && (next < 0 || bounds[r] < bounds[next]) ? r : next;
+        }
+        tried[next] = true;
+        if (bounds[next] >= best_bytes) {
+            break;
+        }
+        const int64_t count = list_storages(w, take_over_ratios[next]);
+        SNUG_TRY(snug_offsets_pack(w->extents, count, effort, scratch, &bytes, err));
+        if (bytes < best_bytes) {
+            best_bytes = bytes;
+            keep_offsets(w);
+        }
+    }
+    *out_bytes = best_bytes;
+    return SNUG_OK;
+}
+
 snug_status snug_buffers_layout(const snug_plan_problem *problem, snug_packing_effort effort,
                                 snug_arena *scratch, snug_program *program, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(scratch);
     layout w;
-    int64_t best_bytes = INT64_MAX;
-    int64_t best_bound = 0;
+    int64_t bounds[RATIOS];
+    int64_t bytes = INT64_MAX;
+    int64_t bound = INT64_MAX;
     SNUG_TRY_DONE(layout_init(&w, problem, program, scratch, err));
     note_accesses(&w);
-    for (int32_t r = -1; r < (int32_t)SNUG_COUNT(take_over_ratios); r++) {
-        const int64_t count = list_storages(&w, r < 0 ? 0 : take_over_ratios[r]);
-        int64_t bound = 0;
-        int64_t bytes = 0;
-        SNUG_TRY_DONE(snug_offsets_bound(w.extents, count, scratch, &bound, err));
-        if (bound >= best_bytes) {
-            continue;
-        }
-        SNUG_TRY_DONE(snug_offsets_pack(w.extents, count, effort, scratch, &bytes, err));
-        if (bytes < best_bytes) {
-            best_bytes = bytes;
-            best_bound = bound;
-            for (int64_t b = 0; b < program->buffer_count; b++) {
-                w.best_offset[b] = program->buffers[b].persistent
-                                       ? program->buffers[b].offset
-                                       : program->persistent_bytes +
-                                             w.extents[w.extent_of[w.storage[b]]].offset;
-            }
+    for (int32_t r = 0; r < RATIOS; r++) {
+        const int64_t count = list_storages(&w, take_over_ratios[r]);
+        SNUG_TRY_DONE(snug_offsets_bound(w.extents, count, scratch, &bounds[r], err));
+        bound = snug_min_i64(bound, bounds[r]);
+    }
+    if (effort == SNUG_PACKING_NONE) {
+        bytes = bound;
+    } else {
+        SNUG_TRY_DONE(pack(&w, bounds, effort, scratch, &bytes, err));
+        for (int64_t b = 0; b < program->buffer_count; b++) {
+            program->buffers[b].offset = w.best_offset[b];
         }
     }
-    for (int64_t b = 0; b < program->buffer_count; b++) {
-        program->buffers[b].offset = w.best_offset[b];
-    }
-    program->arena_bytes = program->persistent_bytes + best_bytes;
-    program->live_bytes_max = program->persistent_bytes + best_bound;
+    program->arena_bytes = program->persistent_bytes + bytes;
+    program->live_bytes_max = program->persistent_bytes + bound;
 
 done:
     snug_arena_rewind(scratch, start);

@@ -52,22 +52,33 @@ static void thin(solver *s, front *f)
     f->count = keep;
 }
 
+/* First entry that keeps more than e. */
+static int32_t place_of(const entry *list, int32_t count, int64_t kept)
+{
+    int32_t low = 0;
+    int32_t high = count;
+    while (low < high) {
+        const int32_t middle = (low + high) / 2;
+        if (list[middle].kept > kept) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
 /* Puts an entry into a front unless another is at least as good in both; drops what it beats. */
 static void insert(solver *s, front *f, const entry *e)
 {
     entry *list = &s->entries[f->begin];
-    int32_t at = 0;
-    int32_t high = f->count;
-    while (at < high) { /* First entry with more kept than e. */
-        const int32_t middle = (at + high) / 2;
-        if (list[middle].kept > e->kept) {
-            high = middle;
-        } else {
-            at = middle + 1;
-        }
-    }
+    int32_t at = place_of(list, f->count, e->kept);
     if (at > 0 && !cheaper(s, e, &list[at - 1])) {
         return;
+    }
+    if (f->count > s->front_max) {
+        thin(s, f);
+        at = place_of(list, f->count, e->kept);
     }
     if (at > 0 && list[at - 1].kept == e->kept) {
         at--;
@@ -76,36 +87,28 @@ static void insert(solver *s, front *f, const entry *e)
     while (stop < f->count && !cheaper(s, &list[stop], e)) {
         stop++;
     }
-    if (stop == at && f->count > s->front_max) {
-        thin(s, f);
-        insert(s, f, e); /* Once: there is room now. */
-        return;
-    }
     memmove(&list[at + 1], &list[stop], (size_t)(f->count - stop) * sizeof *list);
     list[at] = *e;
     f->count += 1 - (stop - at);
 }
 
 /* The best tile for a loop that has `base` bytes beside its own: fastest that fits, or smallest. */
-static int32_t best_tile(const solver *s, const snug_chain_tile *tiles, int64_t base)
+static const snug_chain_tile *best_tile(const solver *s, const snug_chain_tile *tiles,
+                                        int32_t count, int64_t base)
 {
-    int32_t best = -1;
-    for (int32_t k = 0; k < s->chain->tile_count; k++) {
-        if (tiles[k].bytes < 0) {
-            continue;
-        }
-        if (s->goal == SNUG_CHAIN_SMALLEST) {
-            best = best < 0 || tiles[k].bytes < tiles[best].bytes ? k : best;
-        } else if (base + tiles[k].bytes <= s->budget &&
-                   (best < 0 || tiles[k].seconds < tiles[best].seconds)) {
-            best = k;
+    if (count == 0 || s->goal == SNUG_CHAIN_SMALLEST) {
+        return count == 0 ? NULL : &tiles[count - 1];
+    }
+    for (int32_t k = 0; k < count; k++) {
+        if (base + tiles[k].bytes <= s->budget) {
+            return &tiles[k];
         }
     }
-    return best;
+    return NULL;
 }
 
-/* Extends one partial plan by one option of the segment i..j. */
-static void extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32_t j,
+/* Extends one partial plan by one option of the segment i..j; false: it does not fit. */
+static bool extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32_t j,
                    int32_t option)
 {
     const snug_chain_option *o = &s->chain->options[option];
@@ -116,30 +119,49 @@ static void extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32
     const int64_t held = o->kept + (o->input_needed ? x : 0);
     const int64_t forward_base = o->fused ? base + x + o->backward_bytes
                                           : base + x + o->kept + y;
-    const int32_t forward = best_tile(s, o->forward, forward_base);
-    entry next = *e;
-    if (forward < 0) {
-        return;
+    const snug_chain_tile *forward = best_tile(s, o->forward, o->forward_count, forward_base);
+    if (forward == NULL) {
+        return false;
     }
-    next.peak = snug_max_i64(next.peak, forward_base + o->forward[forward].bytes);
-    next.seconds += o->forward[forward].seconds;
-    next.backward_tile = -1;
+    entry next = {.kept = e->kept + held, .parent = from, .option = option, .stage_first = i,
+                  .peak = snug_max_i64(e->peak, forward_base + forward->bytes),
+                  .seconds = e->seconds + forward->seconds,
+                  .forward_tile = (int16_t)forward->tile, .backward_tile = -1};
     if (!o->fused && o->backward != NULL) {
         const int64_t backward_base = base + held + o->backward_bytes;
-        const int32_t backward = best_tile(s, o->backward, backward_base);
-        if (backward < 0) {
-            return;
+        const snug_chain_tile *backward =
+            best_tile(s, o->backward, o->backward_count, backward_base);
+        if (backward == NULL) {
+            return false;
         }
-        next.peak = snug_max_i64(next.peak, backward_base + o->backward[backward].bytes);
-        next.seconds += o->backward[backward].seconds;
-        next.backward_tile = (int16_t)backward;
+        next.peak = snug_max_i64(next.peak, backward_base + backward->bytes);
+        next.seconds += backward->seconds;
+        next.backward_tile = (int16_t)backward->tile;
     }
-    next.kept = e->kept + held;
-    next.parent = from;
-    next.option = option;
-    next.stage_first = i;
-    next.forward_tile = (int16_t)forward;
     insert(s, &s->fronts[2 * (j + 1) + (o->output_kept ? 1 : 0)], &next);
+    return true;
+}
+
+int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count)
+{
+    int32_t kept = 0;
+    for (int32_t i = 1; i < count; i++) {
+        const snug_chain_tile moved = tiles[i];
+        int32_t at = i;
+        while (at > 0 && (tiles[at - 1].seconds > moved.seconds ||
+                          (!(tiles[at - 1].seconds < moved.seconds) &&
+                           tiles[at - 1].bytes > moved.bytes))) {
+            tiles[at] = tiles[at - 1];
+            at--;
+        }
+        tiles[at] = moved;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (kept == 0 || tiles[i].bytes < tiles[kept - 1].bytes) {
+            tiles[kept++] = tiles[i];
+        }
+    }
+    return kept;
 }
 
 static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
@@ -194,8 +216,10 @@ snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal, int6
             for (int32_t j = i; j < n; j++) {
                 const int64_t k = (int64_t)i * n + j;
                 for (int32_t o = chain->first[k]; o < chain->first[k + 1]; o++) {
-                    for (int32_t e = 0; e < f.count; e++) {
-                        extend(&s, f.begin + e, kept == 1, i, j, o);
+                    /* Entries keep more and more: after the first that is too large all are. */
+                    bool fits = true;
+                    for (int32_t e = 0; e < f.count && fits; e++) {
+                        fits = extend(&s, f.begin + e, kept == 1, i, j, o);
                     }
                 }
             }

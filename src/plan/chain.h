@@ -8,13 +8,15 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-enum { SNUG_CHAIN_TILES_MAX = 64, SNUG_CHAIN_IMPOSSIBLE_TILE = -1 };
-
 /** One tile of one loop: bytes alive in a turn beside what is kept, and seconds of all its turns. */
 typedef struct snug_chain_tile {
-    int64_t bytes; /* -1: this tile cannot be. */
+    int64_t bytes;
     double seconds;
+    int32_t tile; /* For the caller. */
 } snug_chain_tile;
+
+/** Sorts by ascending seconds and drops tiles that are not smaller than a faster one; returns the count. */
+int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count);
 
 /** One way to run the segment of stages i..j. */
 typedef struct snug_chain_option {
@@ -24,14 +26,15 @@ typedef struct snug_chain_option {
     bool output_kept;  /* `kept` includes the boundary behind it. */
     bool fused;        /* Forward and backward in one loop: the last segment. `backward` is not read. */
     int64_t backward_bytes; /* Gradients alive in the backward (or fused) loop, whatever the tile. */
-    const snug_chain_tile *forward;  /* [tile_count] */
-    const snug_chain_tile *backward; /* [tile_count]; NULL: there is no backward loop. */
+    int32_t forward_count;  /* Tiles, pruned; 0: the option cannot be. */
+    int32_t backward_count;
+    const snug_chain_tile *forward;
+    const snug_chain_tile *backward; /* NULL: there is no backward loop. */
 } snug_chain_option;
 
 /** The options of all segments: those of stages i..j are options[first[k]] .. options[first[k + 1]). */
 typedef struct snug_chain {
     int32_t stage_count;
-    int32_t tile_count;
     const snug_chain_option *options;
     const int32_t *first;    /* [i * stage_count + j], and one entry more. */
     const int64_t *boundary; /* [stage_count + 1] Bytes of the tensors between stages. */
@@ -42,7 +45,7 @@ typedef struct snug_chain {
 typedef struct snug_chain_segment {
     int32_t stage_first, stage_last;
     int32_t option; /* Index into `options`. */
-    int32_t forward_tile, backward_tile; /* Indices of tiles; backward -1: no such loop. */
+    int32_t forward_tile, backward_tile; /* `tile` of the tiles; backward -1: no such loop. */
 } snug_chain_segment;
 
 typedef struct snug_chain_answer {

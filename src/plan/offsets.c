@@ -1,5 +1,6 @@
 #include "plan/offsets.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -7,23 +8,23 @@
 #include "base/hash.h"
 #include "plan/problem.h"
 
-/* Work of the local search in visits of placed extents: about a quarter of a second. */
-enum { SEARCH_VISITS = 40000000, SEARCH_ROUNDS_MAX = 20000 };
+/* Work of the local search in visits of placed extents: about a tenth of a second. */
+enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000 };
 
 typedef struct packer {
-    snug_extent *extents;
+    const snug_extent *extents;
     int64_t count;
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
     int32_t *best_order;
-    int32_t *placed; /* Indices by ascending offset. */
+    snug_extent *placed; /* By ascending offset. */
     int64_t *offsets;
     int64_t *best_offsets;
     int64_t best_bytes;
 } packer;
 
-static snug_status packer_init(packer *p, snug_extent *extents, int64_t count, snug_arena *arena,
+static snug_status packer_init(packer *p, const snug_extent *extents, int64_t count, snug_arena *arena,
                                snug_error *err)
 {
     void *memory = NULL;
@@ -32,28 +33,28 @@ static snug_status packer_init(packer *p, snug_extent *extents, int64_t count, s
     p->keys = memory;
     p->offsets = p->keys + count;
     p->best_offsets = p->offsets + count;
-    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int32_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, count, (int64_t)sizeof(snug_extent), &memory, err));
+    p->placed = memory;
+    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int32_t), &memory, err));
     p->order = memory;
     p->trial = p->order + count;
     p->best_order = p->trial + count;
-    p->placed = p->best_order + count;
     return SNUG_OK;
 }
 
-/* Where extent `index` goes among those already placed: the first gap, or the tightest. */
-static int64_t find_offset(const packer *p, int32_t index, int64_t placed_count, bool best_fit)
+/* Where an extent goes among those already placed: the first gap, or the tightest. */
+static int64_t find_offset(const snug_extent *placed, int64_t placed_count, const snug_extent *e,
+                           bool best_fit)
 {
-    const snug_extent *e = &p->extents[index];
     int64_t top = 0;
     int64_t best = -1;
     int64_t best_gap = INT64_MAX;
     for (int64_t k = 0; k < placed_count; k++) {
-        const int32_t other = p->placed[k];
-        const snug_extent *o = &p->extents[other];
+        const snug_extent *o = &placed[k];
         if (o->last < e->first || e->last < o->first) {
             continue;
         }
-        const int64_t gap = p->offsets[other] - top;
+        const int64_t gap = o->offset - top;
         if (gap >= e->bytes && gap < best_gap) {
             best = top;
             best_gap = gap;
@@ -61,29 +62,30 @@ static int64_t find_offset(const packer *p, int32_t index, int64_t placed_count,
                 return best;
             }
         }
-        top = snug_max_i64(top, p->offsets[other] + o->bytes);
+        top = snug_max_i64(top, o->offset + o->bytes);
     }
     return best >= 0 ? best : top;
 }
 
-/* Places all extents in `order`; gives up above `limit`. Returns the height, or INT64_MAX. */
+/* Places all extents in `order`; gives up at `limit`. Returns the height, or INT64_MAX. */
 static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t limit)
 {
     int64_t height = 0;
     for (int64_t i = 0; i < p->count; i++) {
         const int32_t index = order[i];
-        const int64_t offset = find_offset(p, index, i, best_fit);
-        p->offsets[index] = offset;
-        height = snug_max_i64(height, offset + p->extents[index].bytes);
+        snug_extent fresh = p->extents[index];
+        fresh.offset = find_offset(p->placed, i, &fresh, best_fit);
+        p->offsets[index] = fresh.offset;
+        height = snug_max_i64(height, fresh.offset + fresh.bytes);
         if (height >= limit) {
             return INT64_MAX;
         }
         int64_t at = i;
-        while (at > 0 && p->offsets[p->placed[at - 1]] > offset) {
+        while (at > 0 && p->placed[at - 1].offset > fresh.offset) {
             p->placed[at] = p->placed[at - 1];
             at--;
         }
-        p->placed[at] = index;
+        p->placed[at] = fresh;
     }
     return height;
 }
@@ -112,15 +114,21 @@ static int64_t sort_key(const snug_extent *e, int32_t rule)
     }
 }
 
-static void greedy(packer *p, int64_t bound)
+/* Within 0.5 % of what no packing can beat. */
+static bool good_enough(const packer *p, int64_t bound)
 {
-    for (int32_t rule = 0; rule < 4 && p->best_bytes > bound; rule++) {
+    return p->best_bytes <= bound + bound / 200;
+}
+
+static void greedy(packer *p, int32_t rules, int64_t bound)
+{
+    for (int32_t rule = 0; rule < rules && !good_enough(p, bound); rule++) {
         for (int64_t i = 0; i < p->count; i++) {
             p->keys[i] = sort_key(&p->extents[i], rule);
             p->order[i] = (int32_t)i;
         }
         snug_plan_sort(p->keys, p->order, p->count);
-        for (int32_t fit = 0; fit < 2 && p->best_bytes > bound; fit++) {
+        for (int32_t fit = 0; fit < 2 && !good_enough(p, bound); fit++) {
             const int64_t height = place_all(p, p->order, fit == 0, p->best_bytes);
             keep_best(p, p->order, height);
         }
@@ -135,7 +143,7 @@ static void search(packer *p, int64_t bound)
     const int64_t rounds = snug_min_i64(SEARCH_VISITS / visits, SEARCH_ROUNDS_MAX);
     uint64_t state = 1;
     memcpy(p->order, p->best_order, (size_t)n * sizeof *p->order);
-    for (int64_t round = 0; round < rounds && p->best_bytes > bound; round++) {
+    for (int64_t round = 0; round < rounds && !good_enough(p, bound); round++) {
         state = snug_hash64_mix(state, (uint64_t)round);
         int64_t from = (int64_t)(state % (uint64_t)n);
         /* Half of the moves start from an extent that touches the top. */
@@ -199,14 +207,15 @@ snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_
     const snug_mark start = snug_arena_mark(scratch);
     packer p;
     int64_t bound = 0;
+    SNUG_ASSERT(effort != SNUG_PACKING_NONE);
     if (count == 0) {
         *out_bytes = 0;
         return SNUG_OK;
     }
     SNUG_TRY_DONE(packer_init(&p, extents, count, scratch, err));
     SNUG_TRY_DONE(snug_offsets_bound(extents, count, scratch, &bound, err));
-    greedy(&p, bound);
-    if (effort == SNUG_PACKING_THOROUGH && p.best_bytes - bound > bound / 200) {
+    greedy(&p, effort == SNUG_PACKING_QUICK ? 2 : 4, bound);
+    if (effort == SNUG_PACKING_THOROUGH) {
         search(&p, bound);
     }
     for (int64_t i = 0; i < count; i++) {

@@ -141,9 +141,10 @@ static bool overlap(const region *a, const region *b)
 }
 
 /* Form: everything that can be said of buffers, loops and calls without running them. */
-static snug_status check_buffers(const checker *k, snug_error *err)
+static snug_status check_buffers(checker *k, snug_error *err)
 {
     const snug_program *p = k->program;
+    memset(k->updated, 0, (size_t)k->graph->tensor_count * sizeof *k->updated);
     for (int64_t b = 0; b < p->buffer_count; b++) {
         const snug_plan_buffer *buffer = &p->buffers[b];
         if (buffer->tensor < -1 || buffer->tensor >= k->graph->tensor_count ||
@@ -161,6 +162,13 @@ static snug_status check_buffers(const checker *k, snug_error *err)
             (buffer->whole && buffer->global) || buffer->persistent != fixed ||
             (k->bytes[buffer->tensor] > 0 && room > buffer->bytes / k->bytes[buffer->tensor])) {
             return SNUG_WRONG("buffer %lld is too small for '%s'", (long long)b, tensor->name);
+        }
+        /* What is read or added to across loops has one place. (`updated` is a mark here.) */
+        if (fixed || tensor->kind == SNUG_TENSOR_GRADIENT || buffer->global) {
+            if (k->updated[buffer->tensor]) {
+                return SNUG_WRONG("'%s' lies in two places", tensor->name);
+            }
+            k->updated[buffer->tensor] = true;
         }
         if ((buffer->whole && buffer->samples < p->micro_batch) ||
             (buffer->global && buffer->samples < p->batch)) {
@@ -234,7 +242,7 @@ static snug_status check_call(const checker *k, int64_t c, int64_t tile, snug_er
     return SNUG_OK;
 }
 
-static snug_status check_form(const checker *k, snug_error *err)
+static snug_status check_form(checker *k, snug_error *err)
 {
     const snug_program *p = k->program;
     int64_t next = 0;
@@ -490,6 +498,19 @@ static snug_status run_loops(checker *k, int64_t from, int64_t to, int64_t micro
     return SNUG_OK;
 }
 
+static bool is_read_by_update(const checker *k, snug_tensor_id t)
+{
+    for (int64_t n = 0; n < k->graph->node_count; n++) {
+        const snug_node *node = &k->graph->nodes[n];
+        for (int32_t i = 0; i < node->input_count && node->phase == SNUG_PHASE_UPDATE; i++) {
+            if (node->inputs[i] == t) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* What must be true when the step is over. */
 static snug_status check_end(checker *k, snug_error *err)
 {
@@ -504,7 +525,13 @@ static snug_status check_end(checker *k, snug_error *err)
     }
     for (int64_t b = 0; b < p->buffer_count; b++) {
         const snug_plan_buffer *buffer = &p->buffers[b];
-        if (buffer->tensor < 0 || (!buffer->persistent && !buffer->global)) {
+        if (buffer->tensor < 0) {
+            continue;
+        }
+        /* Gradients that no update reads are what the step is run for. */
+        const bool gradient = k->graph->tensors[buffer->tensor].kind == SNUG_TENSOR_GRADIENT &&
+                              !is_read_by_update(k, buffer->tensor);
+        if (!buffer->persistent && !buffer->global && !gradient) {
             continue;
         }
         const region r = region_of(k, (int32_t)b, 0, 0, k->batch);
@@ -643,7 +670,11 @@ snug_status snug_plan_verify(const snug_program *program, snug_graph *graph, snu
     }
     for (int32_t n = 0; n < graph->node_count; n++) {
         if (graph->nodes[n].forward < 0 && graph->nodes[n].variant != program->variants[n]) {
-            SNUG_TRY_DONE(snug_graph_set_variant(graph, n, program->variants[n], err));
+            if (snug_failed(snug_graph_set_variant(graph, n, program->variants[n], NULL))) {
+                status = SNUG_WRONG("'%s' has no variant %d", graph->nodes[n].name,
+                                    program->variants[n]);
+                goto done;
+            }
         }
     }
     note_required(&k);

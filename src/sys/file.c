@@ -69,7 +69,11 @@ snug_status snug_file_open(const char *path, snug_file *out, snug_error *err)
         return SNUG_FAIL(err, SNUG_CODE_IO, "cannot open '%s': it is %s, not a file", path,
                          S_ISDIR(facts.st_mode) ? "a folder" : "a pipe or socket");
     }
-    *out = (snug_file){.handle = fd + 1, .path = path, .bytes = (int64_t)facts.st_size};
+    *out = (snug_file){.handle = fd + 1,
+                       .path = path,
+                       .bytes = (int64_t)facts.st_size,
+                       .modified_ns = (int64_t)facts.st_mtim.tv_sec * 1000000000 +
+                                      (int64_t)facts.st_mtim.tv_nsec};
     return SNUG_OK;
 }
 

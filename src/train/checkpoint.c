@@ -75,29 +75,46 @@ static int64_t step_of_name(const char *name)
     return *end == '\0' ? (int64_t)step : -1;
 }
 
-/** Removes the oldest checkpoints beyond `keep`, never the best, and leftovers of killed saves. */
-static snug_status rotate(const char *folder, const snug_checkpoint_set *set, int64_t keep,
-                          snug_error *err)
+/** The name that a link in the folder points to; "" when there is none. */
+static snug_status link_target(const char *folder, const char *name, char out[SNUG_NAME_BYTES],
+                               snug_error *err)
 {
-    char best[SNUG_NAME_BYTES] = "", path[SNUG_PATH_BYTES];
+    char path[SNUG_PATH_BYTES];
+    SNUG_TRY(snug_path_join(folder, name, path, err));
+    if (!snug_link_read(path, out, SNUG_NAME_BYTES)) {
+        out[0] = '\0';
+    }
+    return SNUG_OK;
+}
+
+/**
+ * Removes the oldest checkpoints beyond `keep`, never the last or the best, and leftovers of killed
+ * saves. A step above `now` was saved by a process that died before `last` pointed there: it does
+ * not count, or it would push out the one that `last` points to.
+ */
+static snug_status rotate(const char *folder, const snug_checkpoint_set *set, int64_t keep,
+                          int64_t now, snug_error *err)
+{
+    char best[SNUG_NAME_BYTES], last[SNUG_NAME_BYTES], path[SNUG_PATH_BYTES];
     snug_arena arena = {0};
     const snug_folder_entry *entries = NULL;
     int64_t count = 0;
-    SNUG_TRY(snug_path_join(folder, "best", path, err));
-    if (!snug_link_read(path, best, sizeof best)) {
-        best[0] = '\0';
-    }
+    SNUG_TRY(link_target(folder, "best", best, err));
+    SNUG_TRY(link_target(folder, "last", last, err));
     snug_arena_init(&arena, "checkpoint list", set->buffer, FOLDER_LIST_BYTES);
     SNUG_TRY(snug_folder_list(folder, &arena, &entries, &count, err));
     for (int64_t i = 0; i < count; i++) {
-        const int64_t step = step_of_name(entries[i].name);
+        const char *name = entries[i].name;
+        const int64_t step = step_of_name(name);
         int64_t newer = 0;
         for (int64_t k = 0; k < count; k++) {
-            newer += step_of_name(entries[k].name) > step;
+            const int64_t other = step_of_name(entries[k].name);
+            newer += other > step && other <= now;
         }
-        const bool leftover = strncmp(entries[i].name, ".partial-", 9) == 0;
-        if (leftover || (step >= 0 && newer >= keep && strcmp(entries[i].name, best) != 0)) {
-            SNUG_TRY(snug_path_join(folder, entries[i].name, path, err));
+        const bool leftover = strncmp(name, ".partial-", 9) == 0;
+        const bool pointed = strcmp(name, best) == 0 || strcmp(name, last) == 0;
+        if (leftover || (step >= 0 && newer >= keep && !pointed)) {
+            SNUG_TRY(snug_path_join(folder, name, path, err));
             SNUG_TRY(snug_folder_remove(path, err));
         }
     }
@@ -144,7 +161,7 @@ snug_status snug_checkpoint_save(const char *folder, const snug_checkpoint_set *
         SNUG_TRY_DONE(point(folder, "best", state->step, err));
     }
     SNUG_TRY_DONE(point(folder, "last", state->step, err));
-    SNUG_TRY_DONE(rotate(folder, set, keep, err));
+    SNUG_TRY_DONE(rotate(folder, set, keep, state->step, err));
     memcpy(out_path, final, SNUG_PATH_BYTES);
 
 done:

@@ -8,7 +8,7 @@
 #include "base/text.h"
 
 enum {
-    SNUG_PLOT_POINTS_MAX = 2000,      /* Of each series; more are thinned out while they come. */
+    SNUG_PLOT_POINTS_MAX = 2000, /* Of each series; more are thinned out while they come. */
     SNUG_PLOT_EVALUATIONS_MAX = 2000,
     SNUG_PLOT_TEXT_BYTES = 512 << 10, /* Room that is enough for every picture. */
     SNUG_PLOT_BLOCK_BYTES = 512 << 10 /* Longest line of a journal that is read. */
@@ -16,17 +16,17 @@ enum {
 
 /** A run of neighbouring steps that share a place in the picture. */
 typedef struct snug_plot_point {
-    double step;               /* The last of them. */
-    double loss_sum;           /* Over `count` steps. */
+    double step;     /* The last of them. */
+    double loss_sum; /* Over `count` steps. */
     double loss_low, loss_high;
-    double rss_bytes;          /* The highest. */
+    double rss_bytes; /* The highest. */
     int64_t count;
 } snug_plot_point;
 
 /**
- * What is seen of a run. All zeros is an empty plot. Each of the first steps has a point of its own;
- * when there is no room, neighbours are joined and from then on twice as many steps share a point.
- * About 200 KiB; one owner at a time.
+ * What is seen of a run. All zeros is an empty plot. Each of the first steps has a point of its
+ * own; when there is no room, neighbours are joined and from then on twice as many steps share a
+ * point. About 200 KiB; one owner at a time.
  */
 typedef struct snug_plot {
     snug_plot_point points[SNUG_PLOT_POINTS_MAX];
@@ -45,9 +45,9 @@ void snug_plot_step(snug_plot *plot, int64_t step, double loss, int64_t rss_byte
 void snug_plot_evaluation(snug_plot *plot, int64_t step, double loss);
 
 typedef struct snug_plot_labels {
-    const char *title;        /* The model, the data. */
-    int64_t budget_bytes;     /* A line; 0: none. */
-    int64_t predicted_bytes;  /* A dashed line; 0: none. */
+    const char *title;       /* The model, the data. */
+    int64_t budget_bytes;    /* A line; 0: none. */
+    int64_t predicted_bytes; /* A dashed line; 0: none. */
 } snug_plot_labels;
 
 /**
@@ -58,8 +58,8 @@ typedef struct snug_plot_labels {
 void snug_plot_draw(const snug_plot *plot, const snug_plot_labels *labels, snug_text *out);
 
 /**
- * Adds every step and evaluation of the bytes of a metrics.jsonl: whole lines; an unfinished last line
- * is left out. May be called piece by piece.
+ * Adds every step and evaluation of the bytes of a metrics.jsonl: whole lines; an unfinished last
+ * line is left out. May be called piece by piece.
  * @param[out] out_used  Bytes of the whole lines.
  * @errors  SNUG_CODE_FORMAT for a line that is no JSON object; the lines before it are in the plot.
  */

@@ -37,22 +37,21 @@ static double nice_step(double span, int count)
 static void add_style(snug_text *out)
 {
     snug_text_add(
-        out,
-        "<style>\n"
-        "svg{--paper:#fff;--ink:#24292f;--soft:#6e7781;--grid:#d8dee4;--loss:#0969da;"
-        "--val:#bc4c00;--rss:#1a7f37;--limit:#cf222e}\n"
-        "@media (prefers-color-scheme:dark){svg{--paper:#0d1117;--ink:#e6edf3;--soft:#8d96a0;"
-        "--grid:#30363d;--loss:#58a6ff;--val:#f0883e;--rss:#3fb950;--limit:#f85149}}\n"
-        ".paper{fill:var(--paper)}text{font:13px system-ui,sans-serif;fill:var(--soft)}\n"
-        ".title{font-size:17px;font-weight:600;fill:var(--ink)}.name{fill:var(--ink);"
-        "font-weight:600}\n"
-        ".grid{stroke:var(--grid);stroke-width:1}.band{fill:var(--loss);opacity:.16}\n"
-        ".loss{stroke:var(--loss)}.val{stroke:var(--val)}.rss{stroke:var(--rss)}"
-        ".limit{stroke:var(--limit)}\n"
-        ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}.dots{fill:var(--val)}\n"
-        ".area{fill:var(--rss);opacity:.14}.dash{stroke-dasharray:6 4;stroke-width:1.4}\n"
-        ".end{text-anchor:end}.mid{text-anchor:middle}\n"
-        "</style>\n");
+        out, "<style>\n"
+             "svg{--paper:#fff;--ink:#24292f;--soft:#6e7781;--grid:#d8dee4;--loss:#0969da;"
+             "--val:#bc4c00;--rss:#1a7f37;--limit:#cf222e}\n"
+             "@media (prefers-color-scheme:dark){svg{--paper:#0d1117;--ink:#e6edf3;--soft:#8d96a0;"
+             "--grid:#30363d;--loss:#58a6ff;--val:#f0883e;--rss:#3fb950;--limit:#f85149}}\n"
+             ".paper{fill:var(--paper)}text{font:13px system-ui,sans-serif;fill:var(--soft)}\n"
+             ".title{font-size:17px;font-weight:600;fill:var(--ink)}.name{fill:var(--ink);"
+             "font-weight:600}\n"
+             ".grid{stroke:var(--grid);stroke-width:1}.band{fill:var(--loss);opacity:.16}\n"
+             ".loss{stroke:var(--loss)}.val{stroke:var(--val)}.rss{stroke:var(--rss)}"
+             ".limit{stroke:var(--limit)}\n"
+             ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}.dots{fill:var(--val)}\n"
+             ".area{fill:var(--rss);opacity:.14}.dash{stroke-dasharray:6 4;stroke-width:1.4}\n"
+             ".end{text-anchor:end}.mid{text-anchor:middle}\n"
+             "</style>\n");
 }
 
 /* What comes from outside must not become markup. */
@@ -173,8 +172,8 @@ static axis memory_axis(const snug_plot *plot, const snug_plot_labels *labels)
     for (int64_t i = 0; i < plot->point_count; i++) {
         high = fmax(high, plot->points[i].rss_bytes);
     }
-    return (axis){.low = 0, .high = high > 0 ? high / MIB * 1.08 : 1, .start = RSS_BOTTOM,
-                  .end = RSS_TOP};
+    return (axis){
+        .low = 0, .high = high > 0 ? high / MIB * 1.08 : 1, .start = RSS_BOTTOM, .end = RSS_TOP};
 }
 
 static void add_loss(snug_text *out, const snug_plot *plot, const axis *x, const axis *y)
@@ -229,8 +228,8 @@ static void add_memory(snug_text *out, const snug_plot *plot, const snug_plot_la
                        const axis *x, const axis *y)
 {
     if (plot->point_count > 0) {
-        snug_text_add(out, "<path class=\"area\" d=\"M%.1f,%.1f ",
-                      place(x, plot->points[0].step), RSS_BOTTOM);
+        snug_text_add(out, "<path class=\"area\" d=\"M%.1f,%.1f ", place(x, plot->points[0].step),
+                      RSS_BOTTOM);
         for (int64_t i = 0; i < plot->point_count; i++) {
             snug_text_add(out, "%.1f,%.1f ", place(x, plot->points[i].step),
                           place(y, plot->points[i].rss_bytes / MIB));
@@ -270,7 +269,8 @@ static void add_words(snug_text *out, const snug_plot *plot, const snug_plot_lab
     snug_text_add(out, "</text>\n<text class=\"name\" x=\"%d\" y=\"62\">loss%s</text>\n", LEFT,
                   log ? " (log)" : "");
     x += 90;
-    add_legend_item(out, &x, 62, "loss", plot->stride > 1 ? "training, mean and range" : "training");
+    add_legend_item(out, &x, 62, "loss",
+                    plot->stride > 1 ? "training, mean and range" : "training");
     if (plot->evaluation_count > 0) {
         add_legend_item(out, &x, 62, "val", "validation");
     }

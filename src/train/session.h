@@ -71,6 +71,7 @@ struct snug_session {
     char out[SNUG_PATH_BYTES];        /* "" = nothing is written. */
     char checkpoint[SNUG_PATH_BYTES]; /* EVAL, PREDICT. */
     bool resume;
+    bool evaluate_all; /* Every file is evaluated, whatever part it would be of. */
     int32_t threads;
     snug_isa isa;
     atomic_bool stop;
@@ -119,7 +120,6 @@ struct snug_session {
     const snug_observer *observer;
     snug_step_context step; /* Of the step being run. */
     int64_t step_times;     /* Entries written to buffers.step_seconds, ever. */
-    double last_loss;
     snug_evaluation evaluation; /* The last one; target_count 0: none yet. */
     snug_run_summary summary;
     int64_t start_ns;
@@ -139,8 +139,8 @@ SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
                                                 const snug_session_options *options,
                                                 snug_session **out_session, snug_error *err);
 
-/** The settings as options of the data set, for the model's left context. */
-SNUG_MUST_CHECK snug_status snug_session_data_options(snug_session *session, snug_error *err);
+/** Indexes data.path as the settings say; what was indexed before is forgotten. */
+SNUG_MUST_CHECK snug_status snug_session_open_data(snug_session *session, snug_error *err);
 
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);

@@ -172,20 +172,44 @@ done:
     return status;
 }
 
-/** The index keeps every part; the one to read is chosen when the session is opened. */
-static snug_status choose_part(snug_session *session, snug_part part, snug_error *err)
+/** Other data than the session was opened with: the index and the plan are made again. */
+static snug_status reopen(snug_session *session, const char *path, snug_error *err)
+{
+    const int64_t inputs = session->facts.input_count, targets = session->facts.target_count;
+    if (path != NULL) {
+        if (strlen(path) >= sizeof session->settings.data_path) {
+            return SNUG_FAIL(err, SNUG_CODE_LIMIT, "the path '%s' is too long", path);
+        }
+        memcpy(session->settings.data_path, path, strlen(path) + 1);
+    }
+    session->evaluate_all = true;
+    SNUG_TRY(snug_session_open_data(session, err));
+    if (session->facts.input_count != inputs || session->facts.target_count != targets) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA,
+                         "'%s' has %lld inputs and %lld targets, the model was trained on %lld and "
+                         "%lld",
+                         session->settings.data_path, (long long)session->facts.input_count,
+                         (long long)session->facts.target_count, (long long)inputs,
+                         (long long)targets);
+    }
+    return snug_session_make_plan(session, err);
+}
+
+/** Chooses what `training` = false reads: one part, or everything there is. */
+static snug_status choose_part(snug_session *session, snug_part part, const char *path,
+                               snug_error *err)
 {
     static const snug_timeseries_part parts[] = {SNUG_TIMESERIES_TRAIN, SNUG_TIMESERIES_VALIDATION,
-                                                 SNUG_TIMESERIES_TEST};
-    if (part == SNUG_PART_ALL) {
-        return SNUG_FAIL(err, SNUG_CODE_UNSUPPORTED,
-                         "evaluate one part at a time: train, validation or test");
+                                                 SNUG_TIMESERIES_TEST, SNUG_TIMESERIES_VALIDATION};
+    if (part == SNUG_PART_ALL || path != NULL) {
+        SNUG_TRY(reopen(session, path, err));
+        part = SNUG_PART_ALL;
     }
     snug_timeseries_evaluate_part(session->index, parts[part]);
-    session->facts = *snug_timeseries_facts_of(session->index);
     if (session->facts.window_count[parts[part]] == 0) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no window",
-                         snug_timeseries_part_name(parts[part]), session->settings.data_path);
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no window of %lld rows",
+                         snug_timeseries_part_name(parts[part]), session->settings.data_path,
+                         (long long)session->facts.window_rows);
     }
     return SNUG_OK;
 }
@@ -196,7 +220,7 @@ snug_status snug_session_eval(snug_session *session, snug_part part, const snug_
     snug_status status = SNUG_OK;
     SNUG_ASSERT(session->purpose == SNUG_PURPOSE_EVAL);
     session->observer = observer;
-    SNUG_TRY(choose_part(session, part, err));
+    SNUG_TRY(choose_part(session, part, NULL, err));
     snug_session_tear_down(session);
     SNUG_TRY(snug_session_set_up(session, err));
     SNUG_TRY_DONE(snug_heap_seal(false, 0, err));
@@ -218,7 +242,7 @@ snug_status snug_session_predict(snug_session *session, const snug_predict_optio
     double normaliser = 0.0;
     SNUG_ASSERT(session->purpose == SNUG_PURPOSE_PREDICT);
     session->observer = observer;
-    SNUG_TRY(choose_part(session, options->part, err));
+    SNUG_TRY(choose_part(session, options->part, options->input, err));
     SNUG_TRY(snug_session_set_up(session, err));
     SNUG_TRY_DONE(snug_output_open(options, session, &session->output, err));
     SNUG_TRY_DONE(run_part(session, &normaliser, err));

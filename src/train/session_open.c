@@ -131,7 +131,8 @@ static const char *or_null(const char *text)
     return text[0] == '\0' ? NULL : text;
 }
 
-snug_status snug_session_data_options(snug_session *session, snug_error *err)
+/** The settings as options of the data set, with the model's left context. */
+static snug_status make_data_options(snug_session *session, snug_error *err)
 {
     const snug_settings *s = &session->settings;
     snug_model_options probe = session->model.options;
@@ -171,6 +172,11 @@ snug_status snug_session_data_options(snug_session *session, snug_error *err)
         .chunk_cache_bytes = s->data_chunk_cache_size,
         .request_count_max = REQUESTS_MAX,
     };
+    session->data_options.evaluate_all = session->evaluate_all;
+    if (session->purpose == SNUG_PURPOSE_PREDICT) {
+        /* Target rows of neighbouring windows meet: every row is predicted once. */
+        session->data_options.evaluation_stride = shapes.target_rows;
+    }
     const bool by_train = strcmp(s->data_normalize_with, "train") == 0;
     const snug_normalise how = by_train ? SNUG_NORMALISE_TRAIN : SNUG_NORMALISE_SESSION;
     session->data_options.normalise_inputs = s->data_normalize ? how : SNUG_NORMALISE_NONE;
@@ -179,7 +185,7 @@ snug_status snug_session_data_options(snug_session *session, snug_error *err)
     return SNUG_OK;
 }
 
-static snug_status open_data(snug_session *session, snug_error *err)
+snug_status snug_session_open_data(snug_session *session, snug_error *err)
 {
     const snug_settings *s = &session->settings;
     if (s->data_path[0] == '\0') {
@@ -187,7 +193,8 @@ static snug_status open_data(snug_session *session, snug_error *err)
                          "data.path is not set: add data.path=FOLDER (try: snug data generate "
                          "timeseries --out FOLDER)");
     }
-    SNUG_TRY(snug_session_data_options(session, err));
+    SNUG_TRY(make_data_options(session, err));
+    snug_heap_arena_deinit(&session->index_arena, SNUG_CATEGORY_DATA);
     snug_heap_arena_init(&session->index_arena, "data index", SNUG_CATEGORY_DATA,
                          SETUP_BLOCK_BYTES);
     SNUG_TRY(snug_timeseries_index_open(&session->data_options, &session->index_arena,
@@ -331,7 +338,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     SNUG_TRY_DONE(copy_path(options->checkpoint, session->checkpoint, err));
     SNUG_TRY_DONE(choose_machine(session, options, err));
     SNUG_TRY_DONE(choose_model(session, &session->model.options, err));
-    SNUG_TRY_DONE(open_data(session, err));
+    SNUG_TRY_DONE(snug_session_open_data(session, err));
     SNUG_TRY_DONE(build_graph(session, err));
     SNUG_TRY_DONE(choose_steps(session, err));
     SNUG_TRY_DONE(open_folder(session, err));

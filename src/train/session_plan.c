@@ -14,6 +14,10 @@
 enum {
     /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md. */
     TOUCH_BYTES = 1536 << 10,
+    /* The floor differs by some pages from run to run, as the kernel maps files around a fault; the
+     * smallest budget is named with room for that, so that the next run keeps to it. */
+    FLOOR_SLACK_BYTES = 512 << 10,
+    PLAN_TRIES = 3,
     PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
     REPORT_BYTES = 64 << 10
 };
@@ -41,16 +45,26 @@ static int64_t beside_arena(const snug_session *session)
     return bytes->floor + bytes->setup + bytes->source + bytes->threads + bytes->buffers;
 }
 
+static const snug_program *main_program(const snug_session *session)
+{
+    return session->has_train                                 ? &session->train
+           : session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict
+                                                      : &session->evaluate;
+}
+
 static snug_status plan_one(snug_session *session, snug_plan_mode mode, int64_t budget,
                             snug_arena *scratch, snug_program *out, snug_plan_facts *facts,
                             snug_error *err)
 {
-    const snug_plan_request request = {.graph = &session->graph,
-                                       .mode = mode,
-                                       .batch = session->batch,
-                                       .threads = session->threads,
-                                       .budget_bytes = budget,
-                                       .scratch = scratch};
+    const bool shares = session->has_train && mode != SNUG_PLAN_TRAIN;
+    const snug_plan_request request = {
+        .graph = &session->graph,
+        .mode = mode,
+        .batch = session->batch,
+        .threads = session->threads,
+        .budget_bytes = budget,
+        .persistent_bytes_min = shares ? session->train.persistent_bytes : 0,
+        .scratch = scratch};
     return snug_plan_make(&request, &session->setup, out, facts, err);
 }
 
@@ -79,37 +93,80 @@ static snug_status plan_programs(snug_session *session, int64_t budget, snug_are
     return status;
 }
 
-snug_status snug_session_make_plan(snug_session *session, snug_error *err)
+/** Programs under what the budget leaves beside the arena, else the smallest ones there are. */
+static snug_status plan_within(snug_session *session, snug_error *err)
 {
     snug_arena scratch;
-    SNUG_TRY(measure_bytes(session, err));
-    const int64_t beside = beside_arena(session);
     /* A budget of 0 means no limit to the planner; one that is spent already must still fail. */
-    const int64_t budget = snug_max_i64(1, session->budget.bytes - beside);
+    const int64_t left = snug_max_i64(1, session->budget.bytes - beside_arena(session));
     snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
     session->plan_error = (snug_error){0};
-    session->plan_status = plan_programs(session, budget, &scratch, &session->plan_error);
-    if (session->plan_status == SNUG_CODE_BUDGET) {
-        /* The smallest plan is made all the same, so that the tables can be shown. */
+    session->plan_status = plan_programs(session, left, &scratch, &session->plan_error);
+    snug_status smallest = session->plan_status;
+    /* The smallest plans are made all the same, so that the tables can be shown. The second try is
+     * for the program that is not for training: its least is only known once the other fits. */
+    for (int32_t i = 0; i < 2 && smallest == SNUG_CODE_BUDGET; i++) {
         snug_error ignored = {0};
-        const int64_t least = session->plan_facts.minimum_arena_bytes;
-        const snug_status status = plan_programs(session, least, &scratch, &ignored);
-        if (snug_failed(status) && status != SNUG_CODE_BUDGET) {
-            session->plan_status = status;
+        smallest = plan_programs(session, session->plan_facts.minimum_arena_bytes, &scratch,
+                                 &ignored);
+        if (snug_failed(smallest) && smallest != SNUG_CODE_BUDGET) {
             session->plan_error = ignored;
         }
     }
     snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
-    if (snug_failed(session->plan_status) && session->plan_status != SNUG_CODE_BUDGET) {
+    if (snug_failed(smallest) && smallest != SNUG_CODE_BUDGET) {
         *err = session->plan_error;
-        return snug_error_pass(err, session->plan_status, __FILE__, __LINE__);
+        return snug_error_pass(err, smallest, __FILE__, __LINE__);
     }
     /* The programs were added to the set-up arena after it was measured. */
     SNUG_TRY(measure_bytes(session, err));
-    session->fits = !snug_failed(session->plan_status);
     session->predicted_peak_bytes = beside_arena(session) + session->arena_bytes;
-    session->minimum_budget_bytes =
-        beside_arena(session) + session->plan_facts.minimum_arena_bytes;
+    session->minimum_budget_bytes = beside_arena(session) +
+                                    session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES;
+    return SNUG_OK;
+}
+
+/** The budget is too small: the one that is not, where the bytes go, and what would change it. */
+static void say_too_small(snug_session *session)
+{
+    char asked[SNUG_SIZE_TEXT_BYTES], beside[SNUG_SIZE_TEXT_BYTES], arena[SNUG_SIZE_TEXT_BYTES];
+    char list[512];
+    snug_plan_peak peak;
+    snug_text text;
+    snug_text_init(&text, list, sizeof list);
+    snug_plan_find_peak(main_program(session), &peak);
+    snug_plan_name_consumers(&peak, &session->graph, &text);
+    session->plan_error = (snug_error){0};
+    session->plan_status = SNUG_FAIL(
+        &session->plan_error, SNUG_CODE_BUDGET,
+        "a budget of %s is too small: the smallest that fits is --budget %lldMiB (program, data and "
+        "buffers %s, arena %s; largest in it: %s); a smaller window, model, data.num_workers or "
+        "data.chunk_cache_size needs less",
+        snug_size_text(session->budget.bytes, asked),
+        (long long)snug_ceil_div(session->minimum_budget_bytes, 1 << 20),
+        snug_size_text(beside_arena(session), beside),
+        snug_size_text(session->plan_facts.minimum_arena_bytes, arena), list);
+}
+
+snug_status snug_session_make_plan(snug_session *session, snug_error *err)
+{
+    const snug_mark start = snug_arena_mark(&session->setup);
+    SNUG_TRY(measure_bytes(session, err));
+    for (int32_t i = 0; i < PLAN_TRIES; i++) {
+        snug_arena_rewind(&session->setup, start);
+        SNUG_TRY(plan_within(session, err));
+        /* Planning itself touches pages of the program and grows the set-up arena: when the plan
+         * used up all that was left before, there is now too little, and it is made again. */
+        if (snug_failed(session->plan_status) ||
+            session->predicted_peak_bytes <= session->budget.bytes) {
+            break;
+        }
+    }
+    session->fits = !snug_failed(session->plan_status) &&
+                    session->predicted_peak_bytes <= session->budget.bytes;
+    if (!session->fits) {
+        say_too_small(session);
+    }
     return SNUG_OK;
 }
 
@@ -119,17 +176,11 @@ const char *snug_plan_category_name(int64_t category)
     return snug_category_name((snug_category)category);
 }
 
-static const snug_program *main_program(const snug_session *session)
-{
-    return session->has_train                                 ? &session->train
-           : session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict
-                                                      : &session->evaluate;
-}
-
 void snug_session_plan(const snug_session *session, snug_plan_summary *out)
 {
     const snug_program *program = main_program(session);
     const snug_session_bytes *bytes = &session->bytes;
+    snug_plan_peak peak;
     int64_t sum = 0;
     *out = (snug_plan_summary){.fits = session->fits,
                                .budget_bytes = session->budget.bytes,
@@ -143,7 +194,8 @@ void snug_session_plan(const snug_session *session, snug_plan_summary *out)
     if (session->plan_facts.unlimited_seconds > 0.0) {
         out->time_ratio = program->seconds / session->plan_facts.unlimited_seconds;
     }
-    snug_plan_category_bytes(program, out->category_bytes);
+    snug_plan_find_peak(program, &peak);
+    memcpy(out->category_bytes, peak.category_bytes, sizeof peak.category_bytes);
     out->category_bytes[SNUG_CATEGORY_DATA] += bytes->source;
     out->category_bytes[SNUG_CATEGORY_RUNTIME] +=
         bytes->floor + bytes->setup + bytes->threads + bytes->buffers;
@@ -243,7 +295,7 @@ static void write_text(const snug_session *session, snug_text *text)
                   (long long)plan.accumulation, snug_size_text(plan.minimum_budget_bytes, size));
     snug_text_add(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
                   plan.isa, (long long)plan.threads);
-    snug_plan_explain_loops(main_program(session), &session->graph, text);
+    snug_plan_explain(main_program(session), &session->graph, text);
     if (session->fits) {
         snug_text_add(text, "fits.\n");
     } else {

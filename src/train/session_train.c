@@ -102,6 +102,14 @@ static double batch_loss(const snug_session *session, int64_t count)
     return sum;
 }
 
+/** Before clipping; 0 where the optimizer does not measure it. */
+static double gradient_norm(const snug_session *session)
+{
+    const snug_tensor_id total = snug_graph_find(&session->graph, SNUG_OPTIM_TOTAL_NAME);
+    const double *square = total < 0 ? NULL : snug_exec_tensor(session->exec_train, total);
+    return square == NULL ? 0.0 : sqrt(*square);
+}
+
 /** Runs one optimizer step and moves the state behind it. */
 static snug_status run_step(snug_session *session, double *out_loss, snug_error *err)
 {
@@ -131,26 +139,22 @@ static snug_status run_step(snug_session *session, double *out_loss, snug_error 
     }
     SNUG_TRY(snug_exec_step(session->exec_train, &session->step, &session->calls, err));
     const double loss = batch_loss(session, batch.count);
-    if (!isfinite(loss)) {
+    /* A gradient that overflows under a finite loss would be in the weights, and in the next
+     * checkpoint, before a loss shows it. */
+    if (!isfinite(loss) || !isfinite(gradient_norm(session))) {
         return SNUG_FAIL(err, SNUG_CODE_NUMERIC,
-                         "the loss of step %lld is not finite: lower optimizer.lr, set "
+                         "the %s of step %lld is not finite: lower optimizer.lr, set "
                          "training.clip_norm, or look at the data; the last checkpoint is untouched",
-                         (long long)state->step + 1);
+                         isfinite(loss) ? "gradient" : "loss", (long long)state->step + 1);
     }
     snug_sha256_add(&state->loss_hash, &loss, sizeof loss);
+    state->loss = loss;
     state->step++;
     state->samples += batch.count;
     state->epoch = next.epoch;
     state->position = next.first_position;
     *out_loss = loss;
     return SNUG_OK;
-}
-
-static double gradient_norm(const snug_session *session)
-{
-    const snug_tensor_id total = snug_graph_find(&session->graph, SNUG_OPTIM_TOTAL_NAME);
-    const double *square = total < 0 ? NULL : snug_exec_tensor(session->exec_train, total);
-    return square == NULL ? NAN : sqrt(*square);
 }
 
 /** Remaining time from the mean of this process's steps; -1 before the second. */
@@ -167,7 +171,6 @@ static snug_status report_step(snug_session *session, double loss, double second
     const double elapsed = snug_clock_seconds_since(session->start_ns);
     SNUG_TRY(snug_procfs_process("", 0, &memory, err));
     session->buffers.step_seconds[session->step_times++ % SNUG_STEP_TIMES] = seconds;
-    session->last_loss = loss;
     const snug_step_record record = {.step = state->step,
                                      .epoch = session->step.epoch,
                                      .samples = state->samples,
@@ -210,9 +213,13 @@ static snug_status save(snug_session *session, bool best, snug_error *err)
     }
     const int64_t start = snug_clock_ns();
     session->state.journal_bytes = session->journal.bytes;
+    snug_heap_usage usage;
+    snug_heap_usage_read(&usage);
+    snug_train_state state = session->state;
+    state.allocations += usage.requests_after_seal; /* Of this part of the run; counted once. */
     SNUG_TRY(snug_file_sync(&session->journal.file, err));
     SNUG_TRY(snug_path_join(session->out, "checkpoints", folder, err));
-    SNUG_TRY(snug_checkpoint_save(folder, &session->buffers.checkpoint, &session->state, best,
+    SNUG_TRY(snug_checkpoint_save(folder, &session->buffers.checkpoint, &state, best,
                                   snug_max_i64(1, session->settings.training_keep_checkpoints), path,
                                   err));
     if (session->observer != NULL && session->observer->checkpoint != NULL) {
@@ -225,6 +232,13 @@ static snug_status save(snug_session *session, bool best, snug_error *err)
     }
     session->saved_step = session->state.step;
     return SNUG_OK;
+}
+
+static bool has_lost_patience(const snug_session *session)
+{
+    const snug_settings *s = &session->settings;
+    return s->training_early_stopping && s->training_early_stopping_patience > 0 &&
+           session->state.bad_evaluations >= s->training_early_stopping_patience;
 }
 
 /** Evaluates, tells, and saves the best; `*out_stop` when patience has run out. */
@@ -265,8 +279,7 @@ static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *e
     if (session->observer != NULL && session->observer->evaluation != NULL) {
         session->observer->evaluation(session->observer->context, e);
     }
-    *out_stop = s->training_early_stopping && s->training_early_stopping_patience > 0 &&
-                state->bad_evaluations >= s->training_early_stopping_patience;
+    *out_stop = has_lost_patience(session);
     return e->best ? save(session, true, err) : SNUG_OK;
 }
 
@@ -293,7 +306,8 @@ static snug_status after_step(snug_session *session, bool *out_stop, snug_error 
 
 static snug_status loop(snug_session *session, snug_error *err)
 {
-    bool stop_early = false;
+    /* A run that had stopped early stays stopped when it is resumed. */
+    bool stop_early = has_lost_patience(session);
     while (session->state.step < session->step_count && !stop_early) {
         if (atomic_load(&session->stop)) {
             if (session->saved_step != session->state.step && session->state.step > 0) {
@@ -321,6 +335,15 @@ static snug_status loop(snug_session *session, snug_error *err)
                                       &ignored, err));
     }
     return SNUG_OK;
+}
+
+/** A run that is resumed at its end has nothing to train; its summary still has all figures. */
+static snug_status evaluate_again(snug_session *session, snug_error *err)
+{
+    const bool done = session->state.step >= session->step_count || has_lost_patience(session);
+    return done && session->source->calls->sample_count(session->source, false) > 0
+               ? snug_session_evaluate(session, err)
+               : SNUG_OK;
 }
 
 static snug_status open_journal(snug_session *session, snug_error *err)
@@ -366,6 +389,7 @@ snug_status snug_session_train(snug_session *session, const snug_observer *obser
     SNUG_TRY_DONE(open_journal(session, err));
     SNUG_TRY_DONE(prove(session, err));
     SNUG_TRY_DONE(snug_heap_seal(LIMIT_PROCESS, SEAL_SLACK_BYTES, err));
+    SNUG_TRY_DONE(evaluate_again(session, err));
     status = loop(session, err);
     if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
         snug_error ignored = {0};
@@ -378,5 +402,8 @@ snug_status snug_session_train(snug_session *session, const snug_observer *obser
 
 done:
     snug_session_tear_down(session);
+    if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
+        snug_summary_draw(session);
+    }
     return status;
 }

@@ -25,6 +25,7 @@ static const field FIELDS[] = {
     {"allocations", offsetof(snug_train_state, allocations), FIELD_I64},
     {"best_step", offsetof(snug_train_state, best_step), FIELD_I64},
     {"best_value", offsetof(snug_train_state, best_value), FIELD_F64},
+    {"loss", offsetof(snug_train_state, loss), FIELD_F64},
     {"bad_evaluations", offsetof(snug_train_state, bad_evaluations), FIELD_I64},
     {"journal_bytes", offsetof(snug_train_state, journal_bytes), FIELD_I64},
     {"seconds", offsetof(snug_train_state, seconds), FIELD_F64},

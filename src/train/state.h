@@ -16,6 +16,7 @@ typedef struct snug_train_state {
     int64_t allocations;    /* Requests refused after the seal, over all parts of the run. */
     int64_t best_step;      /* Step of the best evaluation; 0 before the first. */
     double best_value;      /* Its validation loss. */
+    double loss;            /* Of the last step. */
     int64_t bad_evaluations;/* Evaluations since the best one. */
     int64_t journal_bytes;  /* metrics.jsonl up to this checkpoint; later lines are cut at resume. */
     double seconds;         /* Training time over all parts of the run. */

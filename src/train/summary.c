@@ -2,20 +2,29 @@
 #include "train/summary.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/json.h"
 #include "sys/heap.h"
 #include "sys/procfs.h"
+#include "train/plot.h"
 
 enum { SUMMARY_BYTES = 16 << 10 };
 
-static int compare(const void *a, const void *b)
+/** Shell sort: libc's sort may take memory, and the door is shut. */
+static void sort(double *values, int64_t count)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    for (int64_t gap = count / 2; gap > 0; gap /= 2) {
+        for (int64_t i = gap; i < count; i++) {
+            const double value = values[i];
+            int64_t place = i;
+            for (; place >= gap && values[place - gap] > value; place -= gap) {
+                values[place] = values[place - gap];
+            }
+            values[place] = value;
+        }
+    }
 }
 
 static double median_step(snug_session *session)
@@ -26,7 +35,7 @@ static double median_step(snug_session *session)
         return NAN;
     }
     memcpy(sorted, session->buffers.step_seconds, (size_t)count * sizeof(double));
-    qsort(sorted, (size_t)count, sizeof(double), compare);
+    sort(sorted, count);
     return count % 2 == 1 ? sorted[count / 2] : 0.5 * (sorted[count / 2 - 1] + sorted[count / 2]);
 }
 
@@ -135,7 +144,7 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     s->samples = session->state.samples;
     s->seconds = session->state.seconds;
     s->step_seconds_median = median_step(session);
-    s->loss = session->step_times > 0 ? session->last_loss : NAN;
+    s->loss = session->state.step > 0 ? session->state.loss : NAN;
     s->validation_loss = evaluated ? e->loss : NAN;
     s->validation_mse = evaluated ? e->mse : NAN;
     s->validation_mae = evaluated ? e->mae : NAN;
@@ -145,4 +154,26 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     hash_weights(session, s->weights_sha256);
     snug_sha256_hex(&loss_hash, s->loss_sha256);
     return session->out[0] == '\0' ? SNUG_OK : write_files(session, err);
+}
+
+static snug_status draw(const snug_session *session, snug_error *err)
+{
+    char path[SNUG_PATH_BYTES];
+    void *memory = NULL;
+    const snug_plot_labels labels = {.title = session->settings.model_name,
+                                     .budget_bytes = session->budget.bytes,
+                                     .predicted_bytes = session->predicted_peak_bytes};
+    SNUG_TRY(snug_path_join(session->out, "report.svg", path, err));
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, snug_plot_run_bytes(), false, &memory, err));
+    const snug_status status = snug_plot_run(session->journal_path, path, &labels, memory, err);
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, memory, snug_plot_run_bytes());
+    return status;
+}
+
+void snug_summary_draw(const snug_session *session)
+{
+    snug_error err = {0};
+    if (session->out[0] != '\0' && snug_failed(draw(session, &err))) {
+        snug_session_message(session, SNUG_MESSAGE_WARNING, "no picture: %s", err.message);
+    }
 }

@@ -4,7 +4,13 @@
 
 #include "train/session.h"
 
-/** Fills session->summary and, with a run folder, writes RUN/summary.json and RUN/report.svg. */
+/** Fills session->summary and, with a run folder, writes RUN/summary.json. */
 SNUG_MUST_CHECK snug_status snug_summary_finish(snug_session *session, snug_error *err);
+
+/**
+ * Draws RUN/report.svg from the journal, once the run's memory is given back, so that the peak does
+ * not know of it. A picture that cannot be drawn is a warning, not a failure of the run.
+ */
+void snug_summary_draw(const snug_session *session);
 
 #endif

@@ -60,7 +60,12 @@ json() {
   jq -er "$1" <<<"$out"
 }
 
-# Three small sessions in ./sessions, once per file of tests.
+# Whether the program was built with a sanitizer, whose own memory no budget knows.
+sanitized() {
+  grep -qaE '__(asan|tsan|msan)_init' "$SNUG"
+}
+
+# Four small sessions in ./sessions, once per file of tests.
 make_sessions() {
   "$SNUG" data generate timeseries --out "$BATS_FILE_TMPDIR/sessions" --sessions 4 --rows 4000 \
     --channels 4 --targets 2 --rate 1000 --seed 3 >/dev/null

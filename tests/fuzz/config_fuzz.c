@@ -1,4 +1,4 @@
-/* A configuration file of arbitrary bytes: accepted or refused in one line, never more than that. */
+/* A configuration file of arbitrary bytes: accepted or refused in one line, never more. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

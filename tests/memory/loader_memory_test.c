@@ -41,11 +41,11 @@ static void many_files_cost_their_names_only(void **state)
     int64_t peaks[2];
     const int64_t counts[2] = {8, 800};
     for (int64_t i = 0; i < 2; i++) {
-        sessions_open(&self, &(snug_timeseries_options){
-                                 .window = 20,
-                                 .use_mask = true,
-                                 .max_files = counts[i],
-                                 .normalise_inputs = SNUG_NORMALISE_SESSION});
+        sessions_open(&self,
+                      &(snug_timeseries_options){.window = 20,
+                                                 .use_mask = true,
+                                                 .max_files = counts[i],
+                                                 .normalise_inputs = SNUG_NORMALISE_SESSION});
         const snug_timeseries_facts *const facts = snug_timeseries_facts_of(self.index);
         CHECK(facts->file_count == counts[i]);
         for (int64_t p = 0; p < facts->window_count[SNUG_TIMESERIES_TRAIN]; p++) {
@@ -74,20 +74,19 @@ static void nothing_is_asked_for_after_the_open(void **state)
     for (int32_t workers = 0; workers < 4; workers += 3) {
         sessions self;
         sessions_begin(&self);
-        sessions_open(&self, &(snug_timeseries_options){
-                                 .path = SNUG_SOURCE_DIR "/tests/fixtures/timeseries/packed",
-                                 .window = 50,
-                                 .stride = 5,
-                                 .use_mask = true,
-                                 .chunk_cache_bytes = 20000,
-                                 .workers = workers});
+        sessions_open(&self, &(snug_timeseries_options){.path = SNUG_SOURCE_DIR
+                                                        "/tests/fixtures/timeseries/packed",
+                                                        .window = 50,
+                                                        .stride = 5,
+                                                        .use_mask = true,
+                                                        .chunk_cache_bytes = 20000,
+                                                        .workers = workers});
         snug_source *const source = self.source;
         CHECK_OK(source->calls->schedule(source, true, steps, 3, &err));
         CHECK_OK(snug_heap_seal(limit_process, 0, &err));
         for (int64_t first = 0; first + 4 <= source->calls->sample_count(source, true);
              first += 4) {
-            const snug_source_batch batch = {
-                .first_position = first, .count = 4, .training = true};
+            const snug_source_batch batch = {.first_position = first, .count = 4, .training = true};
             CHECK_OK(source->calls->begin(source, &batch, NULL, &err));
             for (int64_t i = 0; i < 3; i++) {
                 CHECK_OK(source->calls->fetch(source, &steps[i], out, &err));

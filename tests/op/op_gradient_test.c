@@ -82,6 +82,8 @@ static int64_t check_case(const op_case *c, int32_t repeat)
     snug_interpreter_run(&in, SNUG_PHASE_FORWARD, SNUG_PHASE_BACKWARD);
     const int64_t tensors = graph.tensor_count;
     for (snug_tensor_id t = 0; t < tensors; t++) {
+        /* All parameters of a case reach the loss. */
+        CHECK(graph.tensors[t].kind != SNUG_TENSOR_PARAMETER || graph.tensors[t].gradient >= 0);
         if (graph.tensors[t].gradient >= 0) {
             int64_t count = 0;
             double *gradient = copy_of(&in, graph.tensors[t].gradient, &count);

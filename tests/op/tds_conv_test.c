@@ -247,7 +247,7 @@ static void special_shapes_keep_the_bits(void **state)
     }
 }
 
-/* A sum of n products of numbers in [-1, 1], rounded n times: n * 2^-24 * n at most, start added. */
+/* A sum of n products in [-1, 1], rounded n times: at most n * 2^-24 * n, the start added. */
 static void check_near(const float *got, const float *expected, int64_t count, int64_t terms)
 {
     const double tolerance = (double)(terms + 2) * (double)(terms + 2) * ldexp(1.0, -24);

@@ -1,8 +1,8 @@
 /* labels: thread fast */
 #include <stdatomic.h>
 
-#include "check.h"
 #include "base/philox.h"
+#include "check.h"
 #include "data/chunk_cache.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
@@ -143,9 +143,9 @@ static void read_many(void *context)
 {
     reader *const self = context;
     for (uint64_t i = 0; i < 2000; i++) {
-        const snug_philox_block words = snug_philox(
-            snug_philox_stream(1, self->same_keys ? 0 : (uint64_t)self->number),
-            (snug_philox_block){{(uint32_t)i, 0, 0, 0}});
+        const snug_philox_block words =
+            snug_philox(snug_philox_stream(1, self->same_keys ? 0 : (uint64_t)self->number),
+                        (snug_philox_block){{(uint32_t)i, 0, 0, 0}});
         const uint64_t key = words.word[0] % 40;
         snug_error err = {0};
         snug_chunk_pin pin;

@@ -108,8 +108,8 @@ static void keys_are_given_once(void **state)
     refused("seed: 1\nextends: timeseries\nextends: timeseries\n", SNUG_CODE_CONFIG,
             "FILE:3:10: extends is given twice");
     snug_error err = {0};
-    CHECK_OK(load(write_file("c.yaml", "data: {window: 100, window_size: 100}\n"), NULL, NULL, 0,
-                  &err));
+    CHECK_OK(
+        load(write_file("c.yaml", "data: {window: 100, window_size: 100}\n"), NULL, NULL, 0, &err));
     CHECK(config.settings.data_window == 100);
 }
 
@@ -126,8 +126,7 @@ static void broken_documents_are_refused(void **state)
             "FILE:2:1: a configuration is one document, not two");
     refused("a: {b: {c: {d: {e: {f: {g: {h: {i: 1}}}}}}}}\n", SNUG_CODE_CONFIG,
             "FILE:1:32: nested deeper than 8 levels");
-    refused("seed: \"1\n", SNUG_CODE_CONFIG,
-            "FILE:2:1: not YAML: found unexpected end of stream");
+    refused("seed: \"1\n", SNUG_CODE_CONFIG, "FILE:2:1: not YAML: found unexpected end of stream");
     refused("seed: \"a\\0b\"\n", SNUG_CODE_CONFIG, "FILE:1:7: seed holds a zero byte");
 }
 
@@ -243,8 +242,9 @@ static void what_is_printed_loads_again(void **state)
     snug_error err = {0};
     static char buffer[64 * 1024];
     static snug_config first;
-    static const char *const overrides[] = {"data.path=a \"b\" # c\\d", "data.padding=[3, 4]",
-                                            "optimizer.lr=0.1e-3", "data.chunk_cache_size=1000001"};
+    static const char *const overrides[] = {
+        "data.path=a \"b\" # c\\d \xe2\x80\xa9\x7f \xe4\xbd\xa0", "data.padding=[3, 4]",
+        "optimizer.lr=0.1e-3", "data.chunk_cache_size=1000001"};
     CHECK_OK(load("timeseries_small", "low_memory", overrides, 4, &err));
     CHECK(config.settings.data_padding_left == 3 && config.settings.data_padding_right == 4);
     first = config;

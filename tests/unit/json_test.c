@@ -181,8 +181,7 @@ static void bad_documents_are_refused(void **state)
                                       "'a'",
                                       "[1}",
                                       "{\"a\":1]",
-                                      "\xef\xbb\xbf"
-                                      "1",
+                                      "\xef\xbb\xbf 1",
                                       "\"\xed\xa0\x80\"",
                                       "\"\\u123",
                                       "[\"a\",",

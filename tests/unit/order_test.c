@@ -5,9 +5,9 @@ static void every_count_is_a_bijection(void **state)
 {
     SNUG_UNUSED(state);
     static unsigned char seen[70000];
-    const int64_t counts[] = {1,   2,   3,   4,    5,    7,     10,    63,   64,
-                              65,  100, 255, 256,  257,  1000,  4095,  4096, 4097,
-                              9999, 65535, 65536, 65537, 69999};
+    const int64_t counts[] = {1,    2,    3,    4,     5,     7,     10,   63,
+                              64,   65,   100,  255,   256,   257,   1000, 4095,
+                              4096, 4097, 9999, 65535, 65536, 65537, 69999};
     for (int64_t i = 0; i < SNUG_COUNT(counts); i++) {
         for (uint64_t seed = 0; seed < 3; seed++) {
             snug_order order;
@@ -75,7 +75,8 @@ static void the_order_is_the_one_of_old(void **state)
     }
 }
 
-/* Where the first two positions go, over many seeds: all ordered pairs of 6 must be equally likely. */
+/* Where the first two positions go, over many seeds: all ordered pairs of 6 must be equally likely.
+ */
 static void pairs_are_uniform(void **state)
 {
     SNUG_UNUSED(state);

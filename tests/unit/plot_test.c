@@ -1,5 +1,5 @@
 /* labels: fast */
-/* The picture of a run: bounded whatever the length, true to the numbers, safe against odd titles. */
+/* The picture of a run: bounded for any length, true to the numbers, safe against odd titles. */
 #include "check.h"
 
 #include <math.h>

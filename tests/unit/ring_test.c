@@ -1,8 +1,8 @@
 /* labels: thread fast */
 #include <stdatomic.h>
 
-#include "check.h"
 #include "base/limits.h"
+#include "check.h"
 #include "data/ring.h"
 #include "sys/clock.h"
 #include "sys/heap.h"

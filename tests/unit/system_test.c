@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/attr.h"
@@ -156,6 +157,22 @@ static void a_signal_becomes_a_flag(void **state)
     snug_interrupt_release();
 }
 
+static void the_second_signal_ends_the_process(void **state)
+{
+    (void)state;
+    int result = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        if (snug_interrupt_catch(NULL) != SNUG_OK || raise(SIGINT) != 0) {
+            _exit(1);
+        }
+        (void)raise(SIGINT);
+        _exit(2);
+    }
+    CHECK(waitpid(child, &result, 0) == child);
+    CHECK(WIFSIGNALED(result) && WTERMSIG(result) == SIGINT);
+}
+
 static void a_child_is_run_and_heard(void **state)
 {
     (void)state;
@@ -244,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_process_is_read_from_proc),
         cmocka_unit_test(lines_come_one_by_one_and_long_ones_are_skipped),
         cmocka_unit_test(a_signal_becomes_a_flag),
+        cmocka_unit_test(the_second_signal_ends_the_process),
         cmocka_unit_test(a_child_is_run_and_heard),
         cmocka_unit_test(the_ledger_compares_predictions_with_the_kernel),
         cmocka_unit_test(the_peak_starts_again),

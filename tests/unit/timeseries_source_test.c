@@ -38,7 +38,8 @@ static void set_schedules(sessions *self)
     CHECK_OK(self->source->calls->schedule(self->source, false, evaluation, 3, &err));
 }
 
-/* All requests of one batch, into the hash; those beyond the batch are left out, as a program does. */
+/* All requests of one batch, into the hash; those beyond the batch are left out, as a program does.
+ */
 static void run_batch(sessions *self, const snug_source_batch *batch, const snug_source_batch *next,
                       snug_sha256 *hash)
 {
@@ -101,8 +102,8 @@ static void workers_slots_and_cache_do_not_show(void **state)
     const struct {
         int32_t workers, slots;
         int64_t slot_bytes, chunk_cache_bytes;
-    } cases[] = {{0, 0, 0, 0}, {1, 0, 0, 0},    {2, 0, 0, 0},    {7, 0, 0, 0},
-                 {16, 0, 0, 1}, {2, 2, 1, 1},   {7, 3, 2000, 1}, {3, 9, 1300, 30000}};
+    } cases[] = {{0, 0, 0, 0},  {1, 0, 0, 0}, {2, 0, 0, 0},    {7, 0, 0, 0},
+                 {16, 0, 0, 1}, {2, 2, 1, 1}, {7, 3, 2000, 1}, {3, 9, 1300, 30000}};
     char first[65] = "";
     for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
         char digest[65];

@@ -22,8 +22,8 @@ static void windows_are_counted_by_arithmetic(void **state)
     SNUG_UNUSED(state);
     const struct {
         int64_t rows, window, stride, expected;
-    } cases[] = {{100, 10, 10, 10}, {99, 10, 10, 9},  {100, 100, 1, 1}, {100, 10, 1, 91},
-                 {100, 10, 7, 13},  {100, 30, 0, 3},  {101, 10, 13, 8}};
+    } cases[] = {{100, 10, 10, 10}, {99, 10, 10, 9}, {100, 100, 1, 1}, {100, 10, 1, 91},
+                 {100, 10, 7, 13},  {100, 30, 0, 3}, {101, 10, 13, 8}};
     for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
         sessions self;
         sessions_begin(&self);
@@ -60,8 +60,7 @@ static void a_window_has_the_rows_it_says(void **state)
         const int64_t count = self.source->calls->sample_count(self.source, training);
         CHECK(count == (training ? 3 : 1) * 11);
         for (int64_t p = 0; p < count; p++) {
-            const snug_timeseries_place place =
-                snug_timeseries_locate(self.index, training, 5, p);
+            const snug_timeseries_place place = snug_timeseries_locate(self.index, training, 5, p);
             const int64_t file = file_number(place.path);
             CHECK(training || place.row_first == p * 9);
             session_sample(&self, training, 5, p, SNUG_TIMESERIES_INPUT, input);
@@ -92,8 +91,8 @@ static void padding_is_zero_outside_of_the_session(void **state)
     sessions self;
     sessions_begin(&self);
     write_files(&self, 2, 25);
-    sessions_open(&self, &(snug_timeseries_options){
-                             .window = 10, .padding_left = 4, .padding_right = 8});
+    sessions_open(&self,
+                  &(snug_timeseries_options){.window = 10, .padding_left = 4, .padding_right = 8});
     CHECK(self.source->streams[SNUG_TIMESERIES_INPUT].shape.extent[0] == 22);
     float input[22][SESSION_INPUTS];
     unsigned char mask[22];
@@ -211,8 +210,8 @@ static void rows_of_zero_targets_do_not_count(void **state)
     sessions self;
     sessions_begin(&self);
     for (int64_t i = 0; i < 2; i++) {
-        session_write(&self, i, (session_spec){.rows = 100, .zero_first = 33, .zero_end = 47,
-                                               .nan_row = -1});
+        session_write(&self, i,
+                      (session_spec){.rows = 100, .zero_first = 33, .zero_end = 47, .nan_row = -1});
     }
     sessions_open(&self, &(snug_timeseries_options){.window = 20, .use_mask = true});
     const snug_timeseries_facts *const facts = snug_timeseries_facts_of(self.index);
@@ -246,8 +245,8 @@ static void windows_skip_rows_that_do_not_count(void **state)
     sessions self;
     sessions_begin(&self);
     for (int64_t i = 0; i < 2; i++) {
-        session_write(&self, i, (session_spec){.rows = 100, .zero_first = 33, .zero_end = 47,
-                                               .nan_row = -1});
+        session_write(&self, i,
+                      (session_spec){.rows = 100, .zero_first = 33, .zero_end = 47, .nan_row = -1});
     }
     sessions_open(&self, &(snug_timeseries_options){
                              .window = 10, .stride = 4, .skip_invalid = true, .jitter = true});
@@ -417,8 +416,9 @@ static void files_are_split_by_seed_or_metadata(void **state)
     CHECK(same < 20);
 
     char path[SNUG_PATH_BYTES];
-    static const char text[] = "user,filename,split\na,s0003,val\nb,s0005.hdf5,test\nc,s0001,train\n"
-                               "d,s0002,train\n";
+    static const char text[] =
+        "user,filename,split\na,s0003,val\nb,s0005.hdf5,test\nc,s0001,train\n"
+        "d,s0002,train\n";
     CHECK_OK(snug_path_join(self.folder, "metadata.csv", path, &err));
     CHECK_OK(snug_file_write_all(path, text, sizeof text - 1, &err));
     sessions_open(&self, &(snug_timeseries_options){.window = 10});
@@ -468,6 +468,84 @@ static void packed_files_give_the_bytes_of_plain_ones(void **state)
     }
     sessions_end(&plain);
     sessions_end(&packed);
+}
+
+static int64_t file_bytes(const char *path)
+{
+    snug_error err = {0};
+    snug_file file = {0};
+    CHECK_OK(snug_file_open(path, &file, &err));
+    const int64_t bytes = file.bytes;
+    snug_file_close(&file);
+    return bytes;
+}
+
+static void compare_sources(sessions *a, sessions *b)
+{
+    for (int32_t stream = 0; stream < SNUG_TIMESERIES_STREAM_COUNT; stream++) {
+        static unsigned char x[4096], y[4096];
+        const int64_t bytes = session_stream_bytes(a->source, stream);
+        for (int64_t p = 0; p < a->source->calls->sample_count(a->source, true); p++) {
+            session_sample(a, true, 1, p, stream, x);
+            session_sample(b, true, 1, p, stream, y);
+            CHECK(memcmp(x, y, (size_t)bytes) == 0);
+        }
+    }
+}
+
+/* Cached rows give the same bytes; a damaged, cut or outdated cache file is made again. */
+static void the_cache_does_not_show(void **state)
+{
+    SNUG_UNUSED(state);
+    const snug_normalise hows[] = {SNUG_NORMALISE_NONE, SNUG_NORMALISE_SESSION,
+                                   SNUG_NORMALISE_TRAIN};
+    for (int64_t i = 0; i < 9; i++) {
+        sessions direct, cached;
+        snug_error err = {0};
+        char path[SNUG_PATH_BYTES];
+        sessions_begin(&direct);
+        sessions_begin(&cached);
+        (void)snprintf(path, sizeof path, "%s/packed", fixtures);
+        snug_timeseries_options options = {.path = path,
+                                           .window = 90,
+                                           .stride = 31,
+                                           .use_mask = true,
+                                           .rotate_channels = true,
+                                           .normalise_inputs = hows[i % 3],
+                                           .normalise_targets = hows[i / 3]};
+        sessions_open(&direct, &options);
+        options.cache_dir = cached.folder;
+        for (int64_t round = 0; round < 4; round++) {
+            sessions_open(&cached, &options);
+            const snug_timeseries_facts *const facts = snug_timeseries_facts_of(cached.index);
+            CHECK(facts->cached_file_count == (round == 0 ? 0 : round == 1 ? 6 : 5));
+            CHECK(facts->valid_row_count ==
+                  snug_timeseries_facts_of(direct.index)->valid_row_count);
+            CHECK(facts->layout_count == 1);
+            compare_sources(&direct, &cached);
+            const snug_folder_entry *entries = NULL;
+            int64_t count = 0;
+            CHECK_OK(snug_folder_list(cached.folder, &cached.arena, &entries, &count, &err));
+            CHECK(count == 6);
+            char file[SNUG_PATH_BYTES];
+            CHECK_OK(snug_path_join(cached.folder, entries[round].name, file, &err));
+            if (round == 1) {
+                CHECK(truncate(file, file_bytes(file) - 1) == 0);
+            } else if (round == 2) {
+                /* One bit of the statistics. */
+                FILE *const stream = fopen(file, "r+b");
+                CHECK(stream != NULL);
+                CHECK(fseek(stream, 70, SEEK_SET) == 0);
+                const int byte = fgetc(stream);
+                CHECK(fseek(stream, 70, SEEK_SET) == 0);
+                CHECK(fputc(byte ^ 1, stream) != EOF);
+                CHECK(fclose(stream) == 0);
+            }
+            sessions_close(&cached);
+        }
+        sessions_end(&direct);
+        sessions_end(&cached);
+    }
 }
 
 static void plain_data_sets_are_mapped_by_name(void **state)
@@ -580,8 +658,7 @@ static void nan_is_found_with_its_place(void **state)
             const snug_source_batch batch = {.first_position = p, .count = 1, .training = training};
             const snug_source_request request = {.stream = 0, .count = 1};
             CHECK_OK(self.source->calls->begin(self.source, &batch, NULL, &err));
-            const snug_status status =
-                self.source->calls->fetch(self.source, &request, out, &err);
+            const snug_status status = self.source->calls->fetch(self.source, &request, out, &err);
             if (snug_failed(status)) {
                 CHECK(status == SNUG_CODE_DATA);
                 CHECK(strstr(err.message, "s0001.hdf5: row 41, input channel 2 is NaN") != NULL);
@@ -667,6 +744,7 @@ int main(void)
         cmocka_unit_test(one_file_is_split_by_time),
         cmocka_unit_test(files_are_split_by_seed_or_metadata),
         cmocka_unit_test(packed_files_give_the_bytes_of_plain_ones),
+        cmocka_unit_test(the_cache_does_not_show),
         cmocka_unit_test(plain_data_sets_are_mapped_by_name),
         cmocka_unit_test(names_that_are_not_there_are_named),
         cmocka_unit_test(bad_options_are_usage_errors),

@@ -67,7 +67,7 @@ typedef struct snug_timeseries_options {
     bool rotate_channels;      /**< Train: channels rolled by -1, 0 or 1. */
     bool use_mask;             /**< A row whose targets are all within 1e-8 of 0 does not count. */
     bool skip_invalid;         /**< Windows lie inside runs of rows that count. */
-    bool check;                /**< Reads everything once at the index: NaN is found before training. */
+    bool check; /**< Reads everything once at the index: NaN is found before training. */
     snug_normalise normalise_inputs;
     snug_normalise normalise_targets;
     int64_t max_samples_for_normalize; /**< Rows a file; 0: 10000. */
@@ -75,17 +75,18 @@ typedef struct snug_timeseries_options {
     double train_fraction;      /**< Of the files; 0: 0.7. */
     double validation_fraction; /**< 0: 0.15. What is left is the test part. */
     uint64_t split_seed;        /**< Which files: a function of this and the number of files. */
-    const char *metadata;       /**< CSV with columns filename, split; NULL: metadata.csv if there. */
-    int64_t max_files;          /**< The first ones by name; 0: all. */
-    const char *cache_dir;      /**< Folder for normalised rows; NULL: none. */
+    const char *metadata;  /**< CSV with columns filename, split; NULL: metadata.csv if there. */
+    int64_t max_files;     /**< The first ones by name; 0: all. */
+    const char *cache_dir; /**< Folder for rows as f32, normalised by session; NULL: none. */
 
-    uint64_t seed;                         /**< Order, jitter and rotation. */
-    snug_timeseries_part evaluation_part;  /**< What `training` = false reads; TRAIN: VALIDATION. */
-    int32_t workers;                       /**< 0 to SNUG_WORKERS_MAX; 0: fetch does the work. */
-    int32_t slots;                         /**< Of the ring; 0: 2 for each worker, at least 4. */
-    int64_t slot_bytes;                    /**< 0: one sample of every stream, >= 256 KiB. */
-    int64_t chunk_cache_bytes;             /**< Decoded chunks; 0: 64 MiB; raised when too small. */
-    int64_t request_count_max;             /**< Of a schedule; 0: 4096. */
+    uint64_t seed;                        /**< Order, jitter and rotation. */
+    snug_timeseries_part evaluation_part; /**< What `training` = false reads; TRAIN: VALIDATION. */
+    bool evaluate_all;         /**< Every file is of the validation part; none is trained on. */
+    int32_t workers;           /**< 0 to SNUG_WORKERS_MAX; 0: fetch does the work. */
+    int32_t slots;             /**< Of the ring; 0: 2 for each worker, at least 4. */
+    int64_t slot_bytes;        /**< 0: one sample of every stream, >= 256 KiB. */
+    int64_t chunk_cache_bytes; /**< Decoded chunks; 0: 64 MiB; raised when too small. */
+    int64_t request_count_max; /**< Of a schedule; 0: 4096. */
 } snug_timeseries_options;
 
 /** What the index knows; everything a plan or a report needs. Plain data, immutable. */
@@ -102,8 +103,8 @@ typedef struct snug_timeseries_facts {
     int64_t target_rows;     /* window_rows - left_context */
     double sample_rate;      /* Rows per second, as the files say; 0: they do not. */
     int64_t layout_count;
-    int64_t index_bytes;     /* Taken from the arena by the index. */
-    int64_t cached_file_count; /* Files read from cache_dir. */
+    int64_t index_bytes;       /* Taken from the arena by the index. */
+    int64_t cached_file_count; /* Files whose rows were in cache_dir already. */
 } snug_timeseries_facts;
 
 /** Which files and rows there are. Lives in the arena of snug_timeseries_index_open. */
@@ -115,8 +116,8 @@ typedef struct snug_timeseries_index snug_timeseries_index;
  * @param options  Copied, strings included.
  * @param arena    Keeps the index, about 200 bytes a file plus 16 a run of rows that count, a chunk
  *                 (of a chunked file), and 8 a channel; grows. As before on failure.
- * @errors  SNUG_CODE_NOT_FOUND (no files; a name, with the nearest one), DATA (NaN with file, row and
- *          channel; shapes that differ; nothing to train on), FORMAT, UNSUPPORTED, USAGE, IO.
+ * @errors  SNUG_CODE_NOT_FOUND (no files; a name, with the nearest one), DATA (NaN with file, row
+ * and channel; shapes that differ; nothing to train on), FORMAT, UNSUPPORTED, USAGE, IO.
  * @threads One thread; the result may be read by any number.
  */
 SNUG_MUST_CHECK snug_status snug_timeseries_index_open(const snug_timeseries_options *options,
@@ -125,14 +126,16 @@ SNUG_MUST_CHECK snug_status snug_timeseries_index_open(const snug_timeseries_opt
                                                        snug_error *err);
 const snug_timeseries_facts *snug_timeseries_facts_of(const snug_timeseries_index *index);
 
-/** Which part `training` = false reads from now on, any of the three; before the source is opened. */
+/** Which part `training` = false reads from now on, any of the three; before the source is opened.
+ */
 void snug_timeseries_evaluate_part(snug_timeseries_index *index, snug_timeseries_part part);
 
 /** Bytes that snug_timeseries_open takes from its arena, exactly. */
 int64_t snug_timeseries_size(const snug_timeseries_index *index);
 
 /**
- * A source over an index. Everything it will ever need is taken here: slots, scratch, cache, threads.
+ * A source over an index. Everything it will ever need is taken here: slots, scratch, cache,
+ * threads.
  *
  * @param index  Borrowed; outlives the source.
  * @param arena  Gives snug_timeseries_size() bytes. As before on failure.
@@ -160,12 +163,13 @@ snug_timeseries_place snug_timeseries_locate(const snug_timeseries_index *index,
 typedef struct snug_timeseries_session {
     const char *path;
     int64_t row_count;
-    snug_timeseries_part part; /* TRAIN when the rows of one file were split. */
+    snug_timeseries_part part;             /* TRAIN when the rows of one file were split. */
     const float *input_mean, *input_std;   /* C each; NULL: not normalised. */
     const float *target_mean, *target_std; /* K each; NULL: not normalised. */
 } snug_timeseries_session;
 
-snug_timeseries_session snug_timeseries_session_at(const snug_timeseries_index *index, int64_t file);
+snug_timeseries_session snug_timeseries_session_at(const snug_timeseries_index *index,
+                                                   int64_t file);
 
 /** How the loader fared, for people; not a result. */
 typedef struct snug_timeseries_times {

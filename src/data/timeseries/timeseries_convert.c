@@ -9,6 +9,7 @@
 #include "data/csv/csv.h"
 #include "data/hdf5/h5_write.h"
 #include "data/timeseries/timeseries_files.h"
+#include "data/timeseries/timeseries_internal.h"
 #include "sys/file.h"
 #include "sys/heap.h"
 
@@ -78,10 +79,11 @@ static snug_status add_range(converter *self, const char *first, const char *las
 {
     const int64_t stem = digits_from(first);
     const int64_t last_stem = digits_from(last);
-    const bool same = last_stem == 0 || (last_stem == stem && strncmp(first, last, (size_t)stem) == 0);
+    const bool same =
+        last_stem == 0 || (last_stem == stem && strncmp(first, last, (size_t)stem) == 0);
     if (first[stem] == '\0' || last[last_stem] == '\0' || !same) {
-        return SNUG_FAIL(err, SNUG_CODE_USAGE,
-                         "'%s..%s' is no range of columns; write emg1..emg8", first, last);
+        return SNUG_FAIL(err, SNUG_CODE_USAGE, "'%s..%s' is no range of columns; write emg1..emg8",
+                         first, last);
     }
     const int64_t begin = strtoll(first + stem, NULL, 10);
     const int64_t end = strtoll(last + last_stem, NULL, 10);
@@ -89,11 +91,13 @@ static snug_status add_range(converter *self, const char *first, const char *las
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "'%s..%s' is an empty or too long range", first,
                          last);
     }
+    /* "emg01..emg16" keeps its zeros. */
+    const int width = first[stem] == '0' ? (int)strlen(first + stem) : 1;
     for (int64_t i = begin; i <= end; i++) {
         char name[SNUG_NAME_BYTES];
         snug_text text;
         snug_text_init(&text, name, sizeof name);
-        snug_text_add(&text, "%.*s%" PRId64, (int)stem, first, i);
+        snug_text_add(&text, "%.*s%0*" PRId64, (int)stem, first, width, i);
         SNUG_TRY(add_column(self, name, list, count, err));
     }
     return SNUG_OK;
@@ -131,8 +135,8 @@ static snug_status find_columns(converter *self, const char *text, const char *w
     if (text == NULL || text[0] == '\0') {
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "no %s columns are named", what);
     }
-    SNUG_TRY(snug_arena_array(self->arena, SNUG_CHANNELS_MAX, (int64_t)sizeof(int64_t), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(self->arena, SNUG_CHANNELS_MAX, (int64_t)sizeof(int64_t), &memory, err));
     *out_list = memory;
     *out_count = 0;
     const char *start = text;
@@ -273,16 +277,10 @@ done:
     return status;
 }
 
-static snug_status read_at(void *context, int64_t offset, int64_t bytes, void *buffer,
-                           snug_error *err)
-{
-    return snug_file_read_at(context, offset, buffer, bytes, err);
-}
-
 /* Reads the new file row by row beside the CSV; every byte must be what the CSV says. */
 static snug_status compare_rows(converter *self, snug_file *file, snug_error *err)
 {
-    const snug_h5_bytes source = {.context = file, .size = file->bytes, .read_at = read_at};
+    const snug_h5_bytes source = snug_timeseries_bytes(file);
     snug_h5_file *h5 = NULL;
     snug_h5_object object;
     snug_h5_dataset dataset;

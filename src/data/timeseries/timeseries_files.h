@@ -37,12 +37,12 @@ snug_timeseries_generate(const snug_timeseries_generate_options *options,
                          snug_timeseries_progress progress, void *context, snug_error *err);
 
 typedef struct snug_timeseries_convert_options {
-    const char *input;   /**< A CSV file with a header line. */
-    const char *output;  /**< The HDF5 file to make. */
-    const char *inputs;  /**< Column names, "emg1..emg8" for a range, separated by commas. */
-    const char *targets; /**< The same. */
-    const char *time;    /**< Column of seconds; NULL: row / rate. */
-    double rate;         /**< Rows a second; > 0. */
+    const char *input;          /**< A CSV file with a header line. */
+    const char *output;         /**< The HDF5 file to make. */
+    const char *inputs;         /**< Column names, "emg1..emg8" for a range, separated by commas. */
+    const char *targets;        /**< The same. */
+    const char *time;           /**< Column of seconds; NULL: row / rate. */
+    double rate;                /**< Rows a second; > 0. */
     const char *group;          /**< NULL: "emg2pose". */
     const char *inputs_member;  /**< NULL: "emg". */
     const char *targets_member; /**< NULL: "joint_angles". */
@@ -59,14 +59,14 @@ typedef struct snug_timeseries_converted {
  *
  * @errors  NOT_FOUND names the column and the nearest one; FORMAT and DATA name line and column.
  */
-SNUG_MUST_CHECK snug_status
-snug_timeseries_convert(const snug_timeseries_convert_options *options,
-                        snug_timeseries_converted *out, snug_error *err);
+SNUG_MUST_CHECK snug_status snug_timeseries_convert(const snug_timeseries_convert_options *options,
+                                                    snug_timeseries_converted *out,
+                                                    snug_error *err);
 
 enum { SNUG_DESCRIBE_CHANNELS_MAX = 256 };
 
 typedef struct snug_timeseries_channel {
-    char name[SNUG_NAME_BYTES]; /* "emg[3]". */
+    char name[SNUG_NAME_BYTES]; /* "emg #3". */
     double mean, std, minimum, maximum;
     int64_t bad_count; /* NaN and infinities; not in the figures beside. */
 } snug_timeseries_channel;
@@ -75,14 +75,14 @@ typedef struct snug_timeseries_channel {
 typedef struct snug_timeseries_description {
     char group[SNUG_NAME_BYTES];
     char dataset[SNUG_NAME_BYTES];
-    char layout[64];  /* "contiguous", "chunked 1000 rows, shuffle + deflate". */
+    char layout[64];   /* "contiguous", "chunked 1000 rows, shuffle + deflate". */
     char members[512]; /* "time f8, joint_angles f8[20], emg f4[16]". */
     int64_t file_bytes;
     int64_t row_count, row_bytes;
     double rate; /* 0: unknown. */
     int64_t input_count, target_count;
-    int64_t valid_rows; /* Rows with a target away from 0. */
-    int64_t channel_count; /* Inputs first; cut at SNUG_DESCRIBE_CHANNELS_MAX. */
+    int64_t valid_rows;                /* Rows with a target away from 0. */
+    int64_t channel_count;             /* Inputs first; cut at SNUG_DESCRIBE_CHANNELS_MAX. */
     snug_timeseries_channel *channels; /* In the arena. */
 } snug_timeseries_description;
 

@@ -4,8 +4,9 @@
 
 #include "data/timeseries/timeseries_internal.h"
 
-/* Numbers converted at once: with this constant the loops over them become vector instructions. Four
- * was measured to be faster than eight with SSE2 code (10 against 22 us for 500 rows of 36 numbers). */
+/* Numbers converted at once: with this constant the loops over them become vector instructions.
+ * Four was measured to be faster than eight with SSE2 code (10 against 22 us for 500 rows of 36
+ * numbers). */
 enum { LANES = 4 };
 
 /* Whole vectors of neighbouring numbers, row by row. */

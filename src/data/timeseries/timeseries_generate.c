@@ -12,8 +12,9 @@
 #include "sys/heap.h"
 
 enum {
-    LATENTS_MAX = 6, /* Independent motions; fewer than channels, so that they can be found again. */
-    WAVES = 3,       /* Sine waves of one motion. */
+    LATENTS_MAX =
+        6,     /* Independent motions; fewer than channels, so that they can be found again. */
+    WAVES = 3, /* Sine waves of one motion. */
     BATCH_ROWS = 256,
     INVALID_ROWS = 100, /* Length of one run of invalid rows. */
     ARENA_BLOCK_BYTES = 512 << 10
@@ -85,8 +86,7 @@ static void latents_at(const generator *self, double seconds, double *out)
         double sum = 0.0;
         for (int64_t w = 0; w < WAVES; w++) {
             const wave *const one = &self->waves[d][w];
-            sum += one->amplitude *
-                   sin(6.283185307179586 * one->frequency * seconds + one->phase);
+            sum += one->amplitude * sin(6.283185307179586 * one->frequency * seconds + one->phase);
         }
         out[d] = sum;
     }
@@ -228,9 +228,8 @@ static snug_status generator_init(generator *self, const snug_timeseries_generat
     full.input_count = options->input_count > 0 ? options->input_count : 16;
     full.target_count = options->target_count > 0 ? options->target_count : 20;
     *self = (generator){.options = full};
-    self->latent_count =
-        snug_max_i64(1, snug_min_i64(LATENTS_MAX, snug_min_i64(full.target_count,
-                                                               full.input_count / 2)));
+    self->latent_count = snug_max_i64(
+        1, snug_min_i64(LATENTS_MAX, snug_min_i64(full.target_count, full.input_count / 2)));
     self->row_bytes = (int64_t)sizeof(double) * (1 + full.target_count) +
                       (int64_t)sizeof(float) * full.input_count;
     void *memory = NULL;

@@ -51,8 +51,8 @@ static snug_status set_files(builder *build, const char *const *paths, int64_t c
                              snug_error *err)
 {
     void *memory = NULL;
-    SNUG_TRY(snug_arena_array(build->arena, count, (int64_t)sizeof(snug_timeseries_file), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(build->arena, count, (int64_t)sizeof(snug_timeseries_file), &memory, err));
     build->index->files = memory;
     build->index->facts.file_count = count;
     for (int64_t i = 0; i < count; i++) {
@@ -82,8 +82,8 @@ static snug_status list_files(builder *build, const char ***out_paths, int64_t *
         return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND, "no data at '%s'", options->path);
     }
     SNUG_TRY(snug_folder_list(options->path, build->scratch, &entries, &entry_count, err));
-    SNUG_TRY(snug_arena_array(build->scratch, entry_count + 1, (int64_t)sizeof(char *), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(build->scratch, entry_count + 1, (int64_t)sizeof(char *), &memory, err));
     const char **const paths = memory;
     int64_t count = 0;
     for (int64_t i = 0; i < entry_count; i++) {
@@ -104,10 +104,14 @@ static snug_status list_files(builder *build, const char ***out_paths, int64_t *
     return SNUG_OK;
 }
 
-static snug_status read_at(void *context, int64_t offset, int64_t bytes, void *buffer,
-                           snug_error *err)
+static bool is_deflated(const snug_h5_dataset *dataset)
 {
-    return snug_file_read_at(context, offset, buffer, bytes, err);
+    for (int32_t i = 0; i < dataset->filter_count; i++) {
+        if (dataset->filters[i].id == SNUG_H5_DEFLATE) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Tables of a file, with their chunks, kept in the index. */
@@ -135,9 +139,7 @@ static snug_status keep_tables(builder *build, const snug_timeseries_layout *lay
                 snug_max_i64(index->scratch_bytes_max, snug_h5_scratch_bytes(from));
             index->block_count += from->block_count;
         }
-        for (int32_t f = 0; f < from->filter_count; f++) {
-            index->deflated = index->deflated || from->filters[f].id == SNUG_H5_DEFLATE;
-        }
+        index->deflated = index->deflated || is_deflated(from);
     }
     file->tables = tables;
     return SNUG_OK;
@@ -167,14 +169,16 @@ static snug_status h5_scratch_for(builder *build, const snug_timeseries_layout *
                                   snug_h5_scratch *out, snug_error *err)
 {
     int64_t bytes = 0;
+    bool deflated = false;
     for (int32_t i = 0; i < layout->table_count; i++) {
         bytes = snug_max_i64(bytes, snug_h5_scratch_bytes(&layout->tables[i]));
+        deflated = deflated || is_deflated(&layout->tables[i]);
     }
     void *memory = NULL;
     if (bytes > 0) {
         SNUG_TRY(snug_arena_alloc(build->scratch, bytes, &memory, err));
     }
-    if (build->index->deflated && build->inflater == NULL) {
+    if (deflated && build->inflater == NULL) {
         SNUG_TRY(snug_h5_inflater_create(&build->inflater, err));
     }
     *out = (snug_h5_scratch){.inflater = build->inflater, .memory = memory, .memory_bytes = bytes};
@@ -200,8 +204,7 @@ static void pool_add(pool *all, const snug_timeseries_scan *scan, int64_t channe
 static snug_status keep_statistics(builder *build, const double *mean, const double *variance,
                                    double divisor, const float **out, snug_error *err)
 {
-    const int64_t channels =
-        build->index->facts.input_count + build->index->facts.target_count;
+    const int64_t channels = build->index->facts.input_count + build->index->facts.target_count;
     void *memory = NULL;
     SNUG_TRY(snug_arena_array(build->arena, 2 * channels, (int64_t)sizeof(float), &memory, err));
     float *const values = memory;
@@ -240,8 +243,8 @@ static snug_status add_segment(builder *build, snug_timeseries_part part, int32_
         const int64_t begin = snug_max_i64(scan->runs[i].first, first);
         const int64_t stop = snug_min_i64(run_end, end);
         if (begin < stop) {
-            runs[made++] = (snug_timeseries_run){.first = (uint32_t)begin,
-                                                 .count = (uint32_t)(stop - begin)};
+            runs[made++] =
+                (snug_timeseries_run){.first = (uint32_t)begin, .count = (uint32_t)(stop - begin)};
             index->facts.valid_row_count += stop - begin;
         }
     }
@@ -278,8 +281,8 @@ static snug_status add_segments(builder *build, int32_t number, const snug_times
     int64_t cuts[SNUG_TIMESERIES_PART_COUNT + 1];
     cut_rows(&build->index->options, file->row_count, cuts);
     for (int32_t part = 0; part < SNUG_TIMESERIES_PART_COUNT; part++) {
-        SNUG_TRY(add_segment(build, (snug_timeseries_part)part, number, cuts[part],
-                             cuts[part + 1], scan, err));
+        SNUG_TRY(add_segment(build, (snug_timeseries_part)part, number, cuts[part], cuts[part + 1],
+                             scan, err));
     }
     return SNUG_OK;
 }
@@ -292,52 +295,121 @@ static void note_sample_rate(snug_timeseries_facts *facts, snug_h5_file *h5,
     snug_error ignored = {0};
     double rate = 0.0;
     if (facts->sample_rate > 0.0 ||
-        snug_failed(snug_h5_find(h5, found->group, &object, &ignored)) ||
+        snug_failed(
+            snug_h5_find(h5, found->group[0] != '\0' ? found->group : "/", &object, &ignored)) ||
         snug_failed(snug_h5_attribute_f64(h5, object, "sample_rate", &rate, &ignored))) {
         return;
     }
     facts->sample_rate = rate > 0.0 ? rate : 0.0;
 }
 
+/* An open file on its way into the index. */
+typedef struct opened {
+    snug_h5_bytes source;
+    const snug_timeseries_found *found;
+    snug_h5_scratch h5_scratch;
+    int64_t stat_end; /* Rows [0, stat_end) make the statistics. */
+    snug_timeseries_scan scan;
+} opened;
+
+static snug_status scan_opened(builder *build, opened *self, snug_error *err)
+{
+    return snug_timeseries_scan_file(&build->index->options, &self->source, self->found, 0,
+                                     self->stat_end, &self->h5_scratch, build->scratch, &self->scan,
+                                     err);
+}
+
+static snug_status keep_session_statistics(builder *build, snug_timeseries_file *file,
+                                           const snug_timeseries_scan *scan, snug_error *err)
+{
+    if (any_is(&build->index->options, SNUG_NORMALISE_SESSION)) {
+        SNUG_TRY(keep_statistics(build, scan->mean, scan->variance, 1.0, &file->statistics, err));
+    }
+    return SNUG_OK;
+}
+
+/* Layout and tables that the rows of a file are read by. */
+static snug_status keep_layout(builder *build, snug_timeseries_file *file,
+                               const snug_timeseries_layout *layout, snug_error *err)
+{
+    SNUG_TRY(snug_timeseries_intern(build->index, layout, build->arena, &file->layout, err));
+    return keep_tables(build, layout, file, err);
+}
+
+/* The rows come from the file itself. */
+static snug_status index_direct(builder *build, snug_timeseries_file *file, opened *self,
+                                snug_error *err)
+{
+    SNUG_TRY(scan_opened(build, self, err));
+    SNUG_TRY(keep_session_statistics(build, file, &self->scan, err));
+    SNUG_TRY(keep_layout(build, file, &self->found->layout, err));
+    file->data_path = file->path;
+    file->data_bytes = self->source.size;
+    return SNUG_OK;
+}
+
+/* The rows come from a cache file, which is made when it is not there. */
+static snug_status index_cached(builder *build, snug_timeseries_file *file, opened *self,
+                                snug_error *err)
+{
+    const snug_timeseries_options *const options = &build->index->options;
+    char path[SNUG_PATH_BYTES];
+    bool there = false;
+    snug_timeseries_cached cached = {0};
+    snug_timeseries_layout *layout = NULL;
+    const uint64_t key =
+        snug_timeseries_cache_key(options, file->path, self->source.context, self->stat_end);
+    SNUG_TRY(snug_timeseries_cache_path(options, file->path, key, path, err));
+    SNUG_TRY(snug_timeseries_cache_load(path, key, self->found, build->scratch, &there, &cached,
+                                        &self->scan, err));
+    if (!there) {
+        SNUG_TRY(scan_opened(build, self, err));
+    }
+    SNUG_TRY(keep_session_statistics(build, file, &self->scan, err));
+    if (!there) {
+        SNUG_TRY(snug_timeseries_cache_build(options, path, key, &self->source, self->found,
+                                             &self->scan, file->statistics, &self->h5_scratch,
+                                             build->scratch, &cached, err));
+    }
+    SNUG_TRY(snug_timeseries_cache_layout(self->found, build->scratch, cached.data_offset, &layout,
+                                          err));
+    SNUG_TRY(keep_layout(build, file, layout, err));
+    SNUG_TRY(snug_arena_text(build->arena, path, &file->data_path, err));
+    file->data_bytes = cached.bytes;
+    file->cached = true;
+    build->index->facts.cached_file_count += there;
+    return SNUG_OK;
+}
+
 /* Everything about one file whose descriptor is open; nothing of it stays open. */
-static snug_status index_open_file(builder *build, int32_t number, snug_file *open,
-                                   snug_error *err)
+static snug_status index_open_file(builder *build, int32_t number, snug_file *open, snug_error *err)
 {
     snug_timeseries_index *const index = build->index;
     snug_timeseries_file *const file = &index->files[number];
-    const snug_h5_bytes source = {.context = open, .size = open->bytes, .read_at = read_at};
-    snug_timeseries_found *found = NULL;
+    opened self = {.source = snug_timeseries_bytes(open)};
     snug_h5_file *h5 = NULL;
-    snug_h5_scratch h5_scratch = {0};
-    snug_timeseries_scan scan;
     void *memory = NULL;
-    SNUG_TRY(snug_arena_alloc(build->scratch, (int64_t)sizeof *found, &memory, err));
-    found = memory;
-    SNUG_TRY(snug_h5_open(&source, build->scratch, &h5, err));
+    SNUG_TRY(snug_arena_alloc(build->scratch, (int64_t)sizeof *self.found, &memory, err));
+    snug_timeseries_found *const found = memory;
+    self.found = found;
+    SNUG_TRY(snug_h5_open(&self.source, build->scratch, &h5, err));
     SNUG_TRY(snug_timeseries_find(&index->options, h5, build->scratch, found, err));
-    SNUG_TRY(check_channels(build, &found->layout, err));
     note_sample_rate(&index->facts, h5, found);
-    file->bytes = open->bytes;
+    SNUG_TRY(check_channels(build, &found->layout, err));
+    SNUG_TRY(h5_scratch_for(build, &found->layout, &self.h5_scratch, err));
     file->row_count = found->row_count;
-    SNUG_TRY(snug_timeseries_intern(index, &found->layout, build->arena, &file->layout, err));
-    SNUG_TRY(keep_tables(build, &found->layout, file, err));
-    SNUG_TRY(h5_scratch_for(build, &found->layout, &h5_scratch, err));
-
     int64_t cuts[SNUG_TIMESERIES_PART_COUNT + 1] = {0, file->row_count};
     if (index->facts.split_by_time) {
         cut_rows(&index->options, file->row_count, cuts);
     }
-    SNUG_TRY(snug_timeseries_scan_file(&index->options, &source, found, 0,
-                                       snug_max_i64(cuts[1], 1), &h5_scratch, build->scratch,
-                                       &scan, err));
-    if (any_is(&index->options, SNUG_NORMALISE_SESSION)) {
-        SNUG_TRY(keep_statistics(build, scan.mean, scan.variance, 1.0, &file->statistics, err));
-    }
+    self.stat_end = snug_max_i64(cuts[1], 1);
+    SNUG_TRY(index->options.cache_dir != NULL ? index_cached(build, file, &self, err)
+                                              : index_direct(build, file, &self, err));
     if (file->part == SNUG_TIMESERIES_TRAIN) {
-        pool_add(&build->pool, &scan, index->facts.input_count + index->facts.target_count);
+        pool_add(&build->pool, &self.scan, index->facts.input_count + index->facts.target_count);
     }
     index->facts.row_count += file->row_count;
-    return add_segments(build, number, &scan, err);
+    return add_segments(build, number, &self.scan, err);
 }
 
 static snug_status index_file(builder *build, int32_t number, snug_error *err)
@@ -391,6 +463,12 @@ static snug_status prepare(builder *build, snug_error *err)
     snug_timeseries_part *const parts = memory;
     SNUG_TRY(snug_timeseries_split(&index->options, paths, &count, build->scratch, parts,
                                    &index->facts.split_by_time, err));
+    if (index->options.evaluate_all) {
+        index->facts.split_by_time = false;
+        for (int64_t i = 0; i < count; i++) {
+            parts[i] = SNUG_TIMESERIES_VALIDATION;
+        }
+    }
     SNUG_TRY(set_files(build, paths, count, err));
     SNUG_TRY(make_groups(build, parts, err));
     index->layout_capacity = (int32_t)snug_min_i64(count, SNUG_TIMESERIES_LAYOUTS_MAX);
@@ -401,8 +479,8 @@ static snug_status prepare(builder *build, snug_error *err)
                               (int64_t)sizeof(double), &memory, err));
     build->pool.mean = memory;
     build->pool.square = build->pool.mean + (int64_t)2 * SNUG_CHANNELS_MAX;
-    index->facts.window_rows = index->options.padding_left + index->options.window +
-                               index->options.padding_right;
+    index->facts.window_rows =
+        index->options.padding_left + index->options.window + index->options.padding_right;
     index->facts.target_rows = index->facts.window_rows - index->options.left_context;
     return SNUG_OK;
 }
@@ -411,6 +489,13 @@ static snug_status finish(builder *build, snug_error *err)
 {
     snug_timeseries_index *const index = build->index;
     index->facts.layout_count = index->layout_count;
+    if (index->options.evaluate_all) {
+        return any_is(&index->options, SNUG_NORMALISE_TRAIN)
+                   ? SNUG_FAIL(err, SNUG_CODE_UNSUPPORTED,
+                               "statistics of the train part are not known when all files are "
+                               "evaluated: normalise with 'session', or name a part")
+                   : SNUG_OK;
+    }
     if (index->facts.window_count[SNUG_TIMESERIES_TRAIN] == 0) {
         return SNUG_FAIL(err, SNUG_CODE_DATA,
                          "'%s' has nothing to train on: no window of %" PRId64
@@ -470,10 +555,10 @@ snug_timeseries_session snug_timeseries_session_at(const snug_timeseries_index *
         session.input_std = session.input_mean + channels;
     }
     if (options->normalise_targets != SNUG_NORMALISE_NONE) {
-        session.target_mean = (options->normalise_targets == SNUG_NORMALISE_TRAIN
-                                   ? index->train_statistics
-                                   : from->statistics) +
-                              index->facts.input_count;
+        session.target_mean =
+            (options->normalise_targets == SNUG_NORMALISE_TRAIN ? index->train_statistics
+                                                                : from->statistics) +
+            index->facts.input_count;
         session.target_std = session.target_mean + channels;
     }
     return session;

@@ -1,4 +1,5 @@
-/* What the files of the time series source share: the index as it lies in memory, and its readers. */
+/* What the files of the time series source share: the index as it lies in memory, and its readers.
+ */
 #ifndef SNUG_DATA_TIMESERIES_TIMESERIES_INTERNAL_H
 #define SNUG_DATA_TIMESERIES_TIMESERIES_INTERNAL_H
 
@@ -7,6 +8,7 @@
 #include "data/hdf5/h5.h"
 #include "data/order.h"
 #include "data/timeseries/timeseries.h"
+#include "sys/file.h"
 
 /** How the numbers of a span lie in the file: the two usual ones have loops of their own. */
 typedef enum snug_span_kind { SNUG_SPAN_F32, SNUG_SPAN_F64, SNUG_SPAN_OTHER } snug_span_kind;
@@ -55,14 +57,14 @@ typedef struct snug_timeseries_run {
 
 typedef struct snug_timeseries_file {
     const char *path;
-    int64_t bytes;
-    int64_t modified_ns;
+    const char *data_path; /* What is read: `path`, or its cache file. */
+    int64_t data_bytes;
     int64_t row_count;
     int32_t layout;
     snug_timeseries_part part;
     const snug_timeseries_table *tables;
     const float *statistics; /* mean [C + K], std [C + K]; NULL when nothing is normalised. */
-    bool normalised;         /* The rows are from the cache: already normalised. */
+    bool cached;             /* Rows are from the cache: session statistics are already applied. */
 } snug_timeseries_file;
 
 /** Rows of a file that belong to one part; windows lie inside. */
@@ -70,7 +72,7 @@ typedef struct snug_timeseries_segment {
     int32_t file;
     int32_t run_count;
     int64_t row_first, row_end;
-    int64_t windows_before; /* In its part. */
+    int64_t windows_before;    /* In its part. */
     snug_timeseries_run *runs; /* All rows that count, none twice, ascending. */
 } snug_timeseries_segment;
 
@@ -89,9 +91,9 @@ struct snug_timeseries_index {
     int32_t layout_count, layout_capacity;
     snug_timeseries_group parts[SNUG_TIMESERIES_PART_COUNT];
     const float *train_statistics; /* mean [C + K], std [C + K]. */
-    int64_t block_bytes_max;   /* Largest decoded block over the filtered tables; 0: none. */
-    int64_t block_count;       /* Blocks of all filtered tables. */
-    int64_t scratch_bytes_max; /* For decoding one block. */
+    int64_t block_bytes_max;       /* Largest decoded block over the filtered tables; 0: none. */
+    int64_t block_count;           /* Blocks of all filtered tables. */
+    int64_t scratch_bytes_max;     /* For decoding one block. */
     int64_t row_bytes_max;
     bool deflated;
 };
@@ -147,19 +149,47 @@ typedef struct snug_timeseries_scan {
  * Reads a file once, as far as the options need: statistics over rows [stat_first, stat_end), runs
  * of rows that count, NaN.
  */
-SNUG_MUST_CHECK snug_status snug_timeseries_scan_file(const snug_timeseries_options *options,
-                                                      const snug_h5_bytes *source,
-                                                      const snug_timeseries_found *found,
-                                                      int64_t stat_first, int64_t stat_end,
-                                                      snug_h5_scratch *h5_scratch,
-                                                      snug_arena *scratch,
-                                                      snug_timeseries_scan *out, snug_error *err);
+SNUG_MUST_CHECK snug_status snug_timeseries_scan_file(
+    const snug_timeseries_options *options, const snug_h5_bytes *source,
+    const snug_timeseries_found *found, int64_t stat_first, int64_t stat_end,
+    snug_h5_scratch *h5_scratch, snug_arena *scratch, snug_timeseries_scan *out, snug_error *err);
+
+/* ---- timeseries_cache.c ---- */
+
+/** A cache file that is as it should be. */
+typedef struct snug_timeseries_cached {
+    int64_t bytes;
+    int64_t data_offset;
+} snug_timeseries_cached;
+
+/** Hash of the source's identity and of all that decides the bytes of its cache file. */
+uint64_t snug_timeseries_cache_key(const snug_timeseries_options *options, const char *path,
+                                   const snug_file *file, int64_t stat_end);
+SNUG_MUST_CHECK snug_status snug_timeseries_cache_path(const snug_timeseries_options *options,
+                                                       const char *path, uint64_t key,
+                                                       char out[SNUG_PATH_BYTES], snug_error *err);
+/** *out_there is false for a file that is missing, damaged or of another key: it is to be built. */
+SNUG_MUST_CHECK snug_status snug_timeseries_cache_load(
+    const char *path, uint64_t key, const snug_timeseries_found *found, snug_arena *scratch,
+    bool *out_there, snug_timeseries_cached *out, snug_timeseries_scan *out_scan, snug_error *err);
+/** @param statistics  mean [C + K], std [C + K]; may be NULL unless a field uses SESSION. */
+SNUG_MUST_CHECK snug_status snug_timeseries_cache_build(
+    const snug_timeseries_options *options, const char *path, uint64_t key,
+    const snug_h5_bytes *source, const snug_timeseries_found *found,
+    const snug_timeseries_scan *scan, const float *statistics, snug_h5_scratch *h5_scratch,
+    snug_arena *scratch, snug_timeseries_cached *out, snug_error *err);
+/** The layout of a cache file's rows, in the scratch arena. */
+SNUG_MUST_CHECK snug_status snug_timeseries_cache_layout(const snug_timeseries_found *found,
+                                                         snug_arena *scratch, int64_t data_offset,
+                                                         snug_timeseries_layout **out,
+                                                         snug_error *err);
 
 /* ---- timeseries_split.c ---- */
 
 /**
- * The part of each file, by metadata or by seed and fractions. Files that are left out disappear from
- * `paths` and lower *count. *out_by_time: there is one file, and its rows are to be split instead.
+ * The part of each file, by metadata or by seed and fractions. Files that are left out disappear
+ * from `paths` and lower *count. *out_by_time: there is one file, and its rows are to be split
+ * instead.
  */
 SNUG_MUST_CHECK snug_status snug_timeseries_split(const snug_timeseries_options *options,
                                                   const char **paths, int64_t *count,
@@ -193,6 +223,9 @@ int64_t snug_timeseries_valid_between(const snug_timeseries_segment *segment, in
                                       int64_t end);
 
 /* ---- timeseries_read.c ---- */
+
+/** An open file as the HDF5 reader sees it; borrowed. */
+snug_h5_bytes snug_timeseries_bytes(snug_file *file);
 
 /** One thread's means to read windows. All zeros is a valid empty one. */
 typedef struct snug_timeseries_reader {

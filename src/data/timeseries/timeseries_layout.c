@@ -51,8 +51,7 @@ static snug_status parse_slice(const char *list, const char *text, field_name *o
         }
         out->end = strtoll(second, &end, 10);
     }
-    if (end[0] != ']' || end[1] != '\0' || out->end <= out->first ||
-        out->end > SNUG_CHANNELS_MAX) {
+    if (end[0] != ']' || end[1] != '\0' || out->end <= out->first || out->end > SNUG_CHANNELS_MAX) {
         return bad_field(list, err);
     }
     return SNUG_OK;
@@ -95,9 +94,9 @@ static snug_status join_path(const char *group, const char *name, char out[SNUG_
     } else {
         snug_text_add(&text, "%s/%s", group, name);
     }
-    return text.truncated ? SNUG_FAIL(err, SNUG_CODE_LIMIT, "'%s/%s' is too long a name", group,
-                                      name)
-                          : SNUG_OK;
+    return text.truncated
+               ? SNUG_FAIL(err, SNUG_CODE_LIMIT, "'%s/%s' is too long a name", group, name)
+               : SNUG_OK;
 }
 
 /* Whether group/name is a data set; anything but "not there" is an error. */
@@ -302,8 +301,7 @@ static snug_status find_field(finder *find, const field_name *field, snug_timese
 {
     snug_timeseries_layout *const layout = &find->found->layout;
     if (find->compound) {
-        const snug_h5_member *const member =
-            snug_h5_member_find(&layout->tables[0], field->name);
+        const snug_h5_member *const member = snug_h5_member_find(&layout->tables[0], field->name);
         if (member != NULL) {
             return make_span(&layout->tables[0], member, 0, field, out, err);
         }
@@ -320,7 +318,8 @@ static snug_status find_field(finder *find, const field_name *field, snug_timese
     SNUG_TRY(add_table(find, path, object, &table, err));
     const snug_h5_dataset *const dataset = &layout->tables[table];
     if (dataset->type.compound) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "'%s' is a compound data set; name its members", path);
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "'%s' is a compound data set; name its members",
+                         path);
     }
     return make_span(dataset, &dataset->type.members[0], table, field, out, err);
 }

@@ -18,8 +18,9 @@ const char *snug_timeseries_part_name(snug_timeseries_part part)
 
 static snug_status check_windows(const snug_timeseries_options *options, snug_error *err)
 {
-    const int64_t sizes[] = {options->window,       options->stride,        options->evaluation_stride,
-                             options->padding_left, options->padding_right, options->left_context};
+    const int64_t sizes[] = {
+        options->window,       options->stride,        options->evaluation_stride,
+        options->padding_left, options->padding_right, options->left_context};
     for (int64_t i = 0; i < SNUG_COUNT(sizes); i++) {
         if (sizes[i] < 0 || sizes[i] > SNUG_TIMESERIES_WINDOW_MAX) {
             return SNUG_FAIL(err, SNUG_CODE_USAGE,
@@ -34,7 +35,8 @@ static snug_status check_windows(const snug_timeseries_options *options, snug_er
     const int64_t rows = options->padding_left + options->window + options->padding_right;
     if (options->left_context >= rows) {
         return SNUG_FAIL(err, SNUG_CODE_USAGE,
-                         "a left context of %" PRId64 " rows leaves no target in a window of %" PRId64,
+                         "a left context of %" PRId64
+                         " rows leaves no target in a window of %" PRId64,
                          options->left_context, rows);
     }
     return SNUG_OK;

@@ -55,6 +55,11 @@ static snug_status read_at(void *context, int64_t offset, int64_t bytes, void *b
     return snug_file_read_at(context, offset, buffer, bytes, err);
 }
 
+snug_h5_bytes snug_timeseries_bytes(snug_file *file)
+{
+    return (snug_h5_bytes){.context = file, .size = file->bytes, .read_at = read_at};
+}
+
 /* Some neighbouring rows of a table, in the reader's buffer or in a pinned block of the cache. */
 typedef struct row_view {
     const unsigned char *rows;
@@ -74,7 +79,8 @@ static snug_status with_file(snug_timeseries_reader *reader, const snug_timeseri
                              const snug_file **out, snug_error *err)
 {
     const int64_t id = file - reader->index->files;
-    return snug_descriptors_acquire(reader->descriptors, id, file->path, file->bytes, out, err);
+    return snug_descriptors_acquire(reader->descriptors, id, file->data_path, file->data_bytes, out,
+                                    err);
 }
 
 static snug_status load_block(void *context, uint64_t key, void *out, snug_error *err)
@@ -87,7 +93,7 @@ static snug_status load_block(void *context, uint64_t key, void *out, snug_error
     SNUG_TRY(with_file(reader, want->file, &file, err));
     snug_timeseries_dataset(reader->index, want->file, want->table, &dataset);
     snug_file copy = *file;
-    const snug_h5_bytes source = {.context = &copy, .size = file->bytes, .read_at = read_at};
+    const snug_h5_bytes source = snug_timeseries_bytes(&copy);
     snug_status status =
         snug_h5_block_read(&source, &dataset, want->block, &reader->scratch, out, err);
     snug_descriptors_release(reader->descriptors, file);
@@ -102,8 +108,8 @@ static snug_status view_block(snug_timeseries_reader *reader, const snug_timeser
                               int32_t table, const snug_h5_dataset *dataset, int64_t first,
                               int64_t count, row_view *out, snug_error *err)
 {
-    block_load want = {.reader = reader, .file = file, .table = table,
-                       .block = first / dataset->block_rows};
+    block_load want = {
+        .reader = reader, .file = file, .table = table, .block = first / dataset->block_rows};
     const uint64_t id = (uint64_t)(file - reader->index->files);
     const uint64_t key = id << 32 | (uint64_t)table << 30 | (uint64_t)want.block;
     snug_chunk_pin pin = {0};
@@ -139,9 +145,8 @@ static snug_status view_contiguous(snug_timeseries_reader *reader, const snug_ti
         } else {
             const snug_file *open = NULL;
             SNUG_TRY(with_file(reader, file, &open, err));
-            const snug_status status =
-                snug_file_read_at(open, (int64_t)address + first * row_bytes, reader->rows,
-                                  take * row_bytes, err);
+            const snug_status status = snug_file_read_at(open, (int64_t)address + first * row_bytes,
+                                                         reader->rows, take * row_bytes, err);
             snug_descriptors_release(reader->descriptors, open);
             SNUG_TRY(status);
         }
@@ -197,11 +202,11 @@ static void statistics_of(const snug_timeseries_index *index, const snug_timeser
                           snug_field_kind kind, const float **out_mean, const float **out_std)
 {
     const snug_timeseries_options *const options = &index->options;
-    const snug_normalise how = kind == SNUG_FIELD_INPUT ? options->normalise_inputs
-                                                        : options->normalise_targets;
+    const snug_normalise how =
+        kind == SNUG_FIELD_INPUT ? options->normalise_inputs : options->normalise_targets;
     *out_mean = NULL;
     *out_std = NULL;
-    if (how == SNUG_NORMALISE_NONE) {
+    if (how == SNUG_NORMALISE_NONE || (how == SNUG_NORMALISE_SESSION && file->cached)) {
         return;
     }
     const float *const both =
@@ -226,18 +231,15 @@ static snug_status gather_view(const snug_timeseries_reader *reader,
     }
     const float *mean = NULL;
     const float *std = NULL;
-    if (!file->normalised) {
-        statistics_of(reader->index, file, job->kind, &mean, &std);
-    }
+    statistics_of(reader->index, file, job->kind, &mean, &std);
     const unsigned char *const rows = view->rows + (begin - first) * row_bytes;
     float *const out = job->out + (begin - job->origin) * fields->count;
     for (int32_t i = 0; i < fields->span_count; i++) {
         const snug_timeseries_span *const span = &fields->spans[i];
-        if (span->table == table &&
-            !snug_timeseries_gather(span, rows, row_bytes, end - begin, mean, std, out,
-                                    fields->count)) {
-            const snug_status status = snug_timeseries_blame(span, job->kind, rows, row_bytes,
-                                                             end - begin, begin, err);
+        if (span->table == table && !snug_timeseries_gather(span, rows, row_bytes, end - begin,
+                                                            mean, std, out, fields->count)) {
+            const snug_status status =
+                snug_timeseries_blame(span, job->kind, rows, row_bytes, end - begin, begin, err);
             (void)snug_error_prefix(err, "%s", file->path);
             return status;
         }

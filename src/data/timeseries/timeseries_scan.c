@@ -6,9 +6,10 @@
 #include "data/timeseries/timeseries_internal.h"
 
 enum {
-    BUFFER_BYTES = 512 << 10, /* Raw rows in memory at once; a larger block of chunks is the limit. */
-    TILE_ROWS = 128,          /* Rows converted at once. */
-    GAP_BYTES = 64 << 10      /* Farther apart, two sampled rows are read by themselves. */
+    BUFFER_BYTES =
+        128 << 10,       /* Raw rows in memory at once; a larger block of chunks is the limit. */
+    TILE_ROWS = 128,     /* Rows converted at once. */
+    GAP_BYTES = 64 << 10 /* Farther apart, two sampled rows are read by themselves. */
 };
 
 /* numpy's isclose(x, 0) with its default tolerances. */
@@ -27,6 +28,7 @@ typedef struct scanner {
     bool full; /* Every row is looked at, else only the sampled ones. */
     int64_t stat_first, stat_rows;
     int64_t sample_count;
+    int64_t cursor; /* The first sample that was not passed; rows are read in ascending order. */
     sums sums;
     unsigned char *valid; /* One bit a row, or NULL. */
     unsigned char *rows;
@@ -44,20 +46,17 @@ static int64_t sample_row(const scanner *scan, int64_t k)
     return scan->stat_first + (int64_t)((double)k * step);
 }
 
-/* The first sample at or behind `row`. */
-static int64_t sample_from(const scanner *scan, int64_t row)
+/* Row of the next sample, or `otherwise` when all were passed. */
+static int64_t next_sample_row(const scanner *scan, int64_t otherwise)
 {
-    int64_t low = 0;
-    int64_t high = scan->sample_count;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (sample_row(scan, middle) < row) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    return scan->cursor < scan->sample_count ? sample_row(scan, scan->cursor) : otherwise;
+}
+
+static void pass_samples(scanner *scan, int64_t end)
+{
+    while (next_sample_row(scan, end) < end) {
+        scan->cursor++;
     }
-    return low;
 }
 
 static void add_sample(scanner *scan, const snug_timeseries_span *span, int64_t base,
@@ -98,12 +97,11 @@ static snug_status scan_tile(scanner *scan, snug_field_kind kind, const snug_tim
     const snug_timeseries_layout *const layout = &scan->found->layout;
     const int64_t row_bytes = layout->tables[span->table].row_bytes;
     const int64_t stride = layout->fields[kind].count;
-    const int64_t base =
-        kind == SNUG_FIELD_INPUT ? 0 : layout->fields[SNUG_FIELD_INPUT].count;
+    const int64_t base = kind == SNUG_FIELD_INPUT ? 0 : layout->fields[SNUG_FIELD_INPUT].count;
     if (!snug_timeseries_gather(span, rows, row_bytes, count, NULL, NULL, scan->tile, stride)) {
         return snug_timeseries_blame(span, kind, rows, row_bytes, count, first, err);
     }
-    for (int64_t k = sample_from(scan, first); k < scan->sample_count; k++) {
+    for (int64_t k = scan->cursor; k < scan->sample_count; k++) {
         const int64_t row = sample_row(scan, k);
         if (row >= first + count) {
             break;
@@ -127,8 +125,7 @@ static snug_status scan_rows(scanner *scan, int32_t table, int64_t first, int64_
         int64_t take = snug_min_i64(TILE_ROWS, count - done);
         if (!scan->full) {
             /* Only the sampled rows, one by one. */
-            const int64_t k = sample_from(scan, first + done);
-            const int64_t row = k < scan->sample_count ? sample_row(scan, k) : first + count;
+            const int64_t row = next_sample_row(scan, first + count);
             if (row >= first + count) {
                 return SNUG_OK;
             }
@@ -145,6 +142,7 @@ static snug_status scan_rows(scanner *scan, int32_t table, int64_t first, int64_
             }
         }
         done += take;
+        pass_samples(scan, first + done);
     }
     return SNUG_OK;
 }
@@ -157,14 +155,13 @@ static void next_range(const scanner *scan, const snug_h5_dataset *dataset, int6
     int64_t first = row;
     int64_t end = row + scan->buffer_rows;
     if (!scan->full) {
-        int64_t k = sample_from(scan, row);
-        first = k < scan->sample_count ? sample_row(scan, k) : row_count;
+        first = next_sample_row(scan, row_count);
         end = first + 1;
         if (dataset->layout == SNUG_H5_CHUNKED) {
             first -= first % dataset->block_rows;
             end = first + dataset->block_rows;
         } else {
-            for (k++; k < scan->sample_count; k++) {
+            for (int64_t k = scan->cursor + 1; k < scan->sample_count; k++) {
                 const int64_t next = sample_row(scan, k);
                 if ((next - end) * dataset->row_bytes > GAP_BYTES ||
                     next >= first + scan->buffer_rows) {
@@ -187,9 +184,9 @@ static snug_status scan_table(scanner *scan, int32_t table, snug_arena *scratch,
     const int64_t unit = dataset->layout == SNUG_H5_CHUNKED ? dataset->block_rows : 1;
     const int64_t units = snug_max_i64(1, BUFFER_BYTES / (unit * dataset->row_bytes));
     scan->buffer_rows = snug_min_i64(units * unit, dataset->row_count + unit);
-    SNUG_TRY_DONE(
-        snug_arena_array(scratch, scan->buffer_rows, dataset->row_bytes, &memory, err));
+    SNUG_TRY_DONE(snug_arena_array(scratch, scan->buffer_rows, dataset->row_bytes, &memory, err));
     scan->rows = memory;
+    scan->cursor = 0;
     int64_t row = 0;
     while (row < dataset->row_count) {
         int64_t first = 0;
@@ -220,8 +217,8 @@ static snug_status collect_runs(const unsigned char *valid, int64_t row_count, s
         inside = now;
     }
     void *memory = NULL;
-    SNUG_TRY(snug_arena_array(scratch, snug_max_i64(count, 1),
-                              (int64_t)sizeof(snug_timeseries_run), &memory, err));
+    SNUG_TRY(snug_arena_array(scratch, snug_max_i64(count, 1), (int64_t)sizeof(snug_timeseries_run),
+                              &memory, err));
     snug_timeseries_run *const runs = memory;
     int64_t made = 0;
     inside = false;

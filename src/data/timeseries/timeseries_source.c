@@ -9,8 +9,8 @@
 
 enum { SLOT_BYTES_MIN = 256 << 10, MODES = 2, BATCHES = 2 };
 
-/* Requests that a step makes, as given; those that follow each other and ask for the same samples may
- * share a slot, so that their rows are read once. */
+/* Requests that a step makes, as given; those that follow each other and ask for the same samples
+ * may share a slot, so that their rows are read once. */
 typedef struct group {
     int64_t first_request;
     int64_t request_count;
@@ -43,7 +43,7 @@ typedef struct timeseries_source {
     snug_timeseries_reader readers[SNUG_WORKERS_MAX + 1];
     int32_t reader_count;
     snug_ring *ring;
-    snug_mutex tickets; /* Guards the tickets of `batches`: workers look for theirs in both. */
+    snug_mutex tickets;  /* Guards the tickets of `batches`: workers look for theirs in both. */
     int64_t next_ticket; /* The first that no batch has. */
     schedule schedules[MODES];
     batch_plan batches[BATCHES];
@@ -87,8 +87,7 @@ static int64_t piece_samples(const timeseries_source *self, const schedule *plan
     if (one->request_count > 1) {
         return request->count;
     }
-    return snug_min_i64(request->count,
-                        self->slot_bytes / self->sample_bytes[request->stream]);
+    return snug_min_i64(request->count, self->slot_bytes / self->sample_bytes[request->stream]);
 }
 
 /* Joins requests for the same samples while all of them fit into one slot. */
@@ -193,7 +192,8 @@ static int64_t group_of(const batch_plan *plan, int64_t piece)
 }
 
 /* The batch that a ticket belongs to. Only its own entry may be read beyond this: the other one can
- * be written by the consumer at any time, but nobody reuses an entry while tickets of it are out. */
+ * be written by the consumer at any time, but nobody reuses an entry while tickets of it are out.
+ */
 static const batch_plan *batch_with(timeseries_source *self, int64_t ticket)
 {
     const batch_plan *found = NULL;
@@ -232,8 +232,8 @@ static snug_status fill_slot(void *context, int32_t worker, int64_t ticket, void
 static int64_t call_sample_count(const snug_source *source, bool training)
 {
     const timeseries_source *const self = const_self_of(source);
-    return self->index->parts[training ? SNUG_TIMESERIES_TRAIN
-                                       : self->index->options.evaluation_part]
+    return self->index
+        ->parts[training ? SNUG_TIMESERIES_TRAIN : self->index->options.evaluation_part]
         .window_count;
 }
 
@@ -284,8 +284,8 @@ static snug_status call_schedule(snug_source *source, bool training,
 
 static bool same_batch(const snug_source_batch *a, const snug_source_batch *b)
 {
-    return a->epoch == b->epoch && a->first_position == b->first_position &&
-           a->count == b->count && a->training == b->training;
+    return a->epoch == b->epoch && a->first_position == b->first_position && a->count == b->count &&
+           a->training == b->training;
 }
 
 static snug_status check_batch(const timeseries_source *self, const snug_source_batch *batch,
@@ -626,8 +626,8 @@ static snug_status take_schedules(timeseries_source *self, snug_arena *arena, sn
     const int64_t count = self->index->options.request_count_max;
     void *memory = NULL;
     for (int32_t i = 0; i < MODES; i++) {
-        SNUG_TRY(snug_arena_array(arena, count, (int64_t)sizeof(snug_source_request), &memory,
-                                  err));
+        SNUG_TRY(
+            snug_arena_array(arena, count, (int64_t)sizeof(snug_source_request), &memory, err));
         self->schedules[i].requests = memory;
         SNUG_TRY(snug_arena_array(arena, count, (int64_t)sizeof(group), &memory, err));
         self->schedules[i].groups = memory;

@@ -90,8 +90,8 @@ static bool parse_part(const char *text, snug_timeseries_part *out)
 }
 
 static snug_status read_lines(snug_csv_reader *reader, int64_t name_column, int64_t part_column,
-                              const char *const *paths, int64_t count,
-                              snug_timeseries_part *parts, snug_error *err)
+                              const char *const *paths, int64_t count, snug_timeseries_part *parts,
+                              snug_error *err)
 {
     bool more = true;
     SNUG_TRY(snug_csv_next(reader, &more, err));
@@ -112,7 +112,8 @@ static snug_status read_lines(snug_csv_reader *reader, int64_t name_column, int6
     return SNUG_OK;
 }
 
-/* Parts by the metadata file; *out_used is false when it has no such columns and was not asked for. */
+/* Parts by the metadata file; *out_used is false when it has no such columns and was not asked for.
+ */
 static snug_status read_metadata(const snug_timeseries_options *options, snug_file *file,
                                  const char *const *paths, int64_t count, snug_arena *scratch,
                                  snug_timeseries_part *parts, bool *out_used, snug_error *err)
@@ -187,8 +188,8 @@ snug_status snug_timeseries_split(const snug_timeseries_options *options, const 
     if (used) {
         const int64_t kept = drop_unnamed(paths, *count, parts);
         if (kept == 0) {
-            return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND, "the metadata names none of the files in '%s'",
-                             options->path);
+            return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
+                             "the metadata names none of the files in '%s'", options->path);
         }
         *count = snug_min_i64(kept, files_max);
         *out_by_time = false;

@@ -35,18 +35,19 @@ int64_t snug_timeseries_number(const snug_timeseries_options *options, int64_t s
 void snug_timeseries_view_init(snug_timeseries_view *view, const snug_timeseries_index *index,
                                bool training, int64_t epoch)
 {
-    *view = (snug_timeseries_view){
-        .index = index,
-        .part = training ? SNUG_TIMESERIES_TRAIN : index->options.evaluation_part,
-        .training = training,
-        .epoch = epoch};
+    *view = (snug_timeseries_view){.index = index,
+                                   .part = training ? SNUG_TIMESERIES_TRAIN
+                                                    : index->options.evaluation_part,
+                                   .training = training,
+                                   .epoch = epoch};
     if (training) {
         snug_order_init(&view->order, index->options.seed, epoch,
                         index->parts[view->part].window_count);
     }
 }
 
-/* The last segment of a part whose first window is <= `window`; segments without windows are passed. */
+/* The last segment of a part whose first window is <= `window`; segments without windows are
+ * passed. */
 static const snug_timeseries_segment *segment_of(const snug_timeseries_group *group, int64_t window)
 {
     int64_t low = 0;
@@ -82,8 +83,8 @@ static snug_philox_block motion_words(const snug_timeseries_view *view, int64_t 
 {
     const uint64_t epoch = (uint64_t)view->epoch;
     const uint64_t place = (uint64_t)position;
-    const snug_philox_block counter = {{(uint32_t)place, (uint32_t)(place >> 32), (uint32_t)epoch,
-                                        (uint32_t)(epoch >> 32)}};
+    const snug_philox_block counter = {
+        {(uint32_t)place, (uint32_t)(place >> 32), (uint32_t)epoch, (uint32_t)(epoch >> 32)}};
     return snug_philox(snug_philox_stream(view->index->options.seed, MOTION_STREAM), counter);
 }
 

@@ -113,8 +113,8 @@ static void pack_a(const gemm_work *work, const gemm_block *block)
                           block->a_panels);
 }
 
-/* Says where the tiles of columns [col, col + cols) find B; packs it when a tile cannot read it. */
-static void place_b(const gemm_work *work, const gemm_block *block, int64_t col, int64_t cols,
+/* Points the tiles of one column panel at B; packs it where a tile cannot read it. */
+static void place_b(const gemm_work *work, const gemm_block *block, int64_t col,
                     snug_gemm_tile *tile)
 {
     const snug_gemm_call *call = work->call;
@@ -134,15 +134,36 @@ static void place_b(const gemm_work *work, const gemm_block *block, int64_t col,
     };
     const bool again = block->rows > block->tile_rows;
     const bool readable =
-        lanes.lane_stride == 1 && snug_gemm_lanes_inside(&lanes, cols, block->depth);
-    if (readable && (cols == width || !again)) {
+        lanes.lane_stride == 1 && snug_gemm_lanes_inside(&lanes, tile->cols, block->depth);
+    if (readable && (tile->cols == width || !again)) {
         tile->b = lanes.base + lanes.first;
         tile->b_row_stride = lanes.depth_stride;
         tile->b_keep = again ? block->b_panel : NULL;
         return;
     }
-    snug_gemm_pack_panel(work->kernels, &lanes, cols, block->depth, width, block->b_panel);
+    snug_gemm_pack_panel(work->kernels, &lanes, tile->cols, block->depth, width, block->b_panel);
     tile->b = block->b_panel;
+}
+
+/* All tiles of one column panel; `next_c` is where the panel after it begins, or NULL. */
+static void multiply_panel(const gemm_work *work, const gemm_block *block, const float *next_c,
+                           snug_gemm_tile *tile)
+{
+    const int64_t c_stride = work->call->c_row_stride;
+    float *first_c = tile->c;
+    for (int64_t row = 0; row < block->rows; row += block->tile_rows) {
+        const int64_t next = row + block->tile_rows;
+        tile->rows = snug_min_i64(block->tile_rows, block->rows - row);
+        tile->a = block->a_panels + row * block->depth;
+        tile->c = first_c + row * c_stride;
+        tile->c_next = next < block->rows ? first_c + next * c_stride : next_c;
+        work->kernels->multiply(tile);
+        if (tile->b_keep != NULL) {
+            tile->b = tile->b_keep;
+            tile->b_row_stride = work->kernels->cols_max;
+            tile->b_keep = NULL;
+        }
+    }
 }
 
 /* One block of C against one block of k: panels of B outside, tiles of A inside. */
@@ -150,33 +171,21 @@ static void multiply_block(const gemm_work *work, const gemm_block *block)
 {
     const snug_gemm_call *call = work->call;
     const int64_t width = work->kernels->cols_max;
+    const int64_t col_end = block->col + block->cols;
     pack_a(work, block);
-    for (int64_t col = block->col; col < block->col + block->cols; col += width) {
+    for (int64_t col = block->col; col < col_end; col += width) {
         snug_gemm_tile tile = {
-            .cols = snug_min_i64(width, block->col + block->cols - col),
+            .cols = snug_min_i64(width, col_end - col),
             .depth = block->depth,
             .a_col_stride = block->tile_rows,
+            .c = block->c + block->row * call->c_row_stride + col,
             .c_row_stride = call->c_row_stride,
             .bias = block->last && call->bias != NULL ? call->bias + col : NULL,
             .start = block->start,
             .relu = block->last && call->relu,
         };
-        place_b(work, block, col, tile.cols, &tile);
-        float *first_c = block->c + block->row * call->c_row_stride + col;
-        for (int64_t row = 0; row < block->rows; row += block->tile_rows) {
-            tile.rows = snug_min_i64(block->tile_rows, block->rows - row);
-            tile.a = block->a_panels + row * block->depth;
-            tile.c = block->c + (block->row + row) * call->c_row_stride + col;
-            const int64_t next = row + block->tile_rows;
-            tile.c_next = next < block->rows ? tile.c + block->tile_rows * call->c_row_stride
-                                             : first_c + width;
-            work->kernels->multiply(&tile);
-            if (tile.b_keep != NULL) {
-                tile.b = tile.b_keep;
-                tile.b_row_stride = width;
-                tile.b_keep = NULL;
-            }
-        }
+        place_b(work, block, col, &tile);
+        multiply_panel(work, block, col + width < col_end ? tile.c + width : NULL, &tile);
     }
 }
 

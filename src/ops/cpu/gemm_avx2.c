@@ -7,7 +7,7 @@
 #include "base/attr.h"
 
 /* 12 accumulators, two vectors of B and a broadcast of A of the 16 registers. */
-enum { ROWS_MAX = 6, COLS_MAX = 16, LANES = 8, B_AHEAD = 16 };
+enum { ROWS_MAX = 6, COLS_MAX = 16, LANES = 8, B_AHEAD = 16, PANELS_ALONG = 16 };
 
 typedef struct accumulators {
     __m256 sum[ROWS_MAX][2];
@@ -81,6 +81,18 @@ static SNUG_ALWAYS_INLINE void start(accumulators *acc, const snug_gemm_tile *ti
     }
 }
 
+/* C may lie far away, and its chains wait for it: it is asked for one tile ahead. */
+static SNUG_ALWAYS_INLINE void prefetch_next(const snug_gemm_tile *tile, const int rows)
+{
+    const float *c = tile->c_next;
+#pragma GCC unroll 6
+    for (int i = 0; c != NULL && i < rows; i++) {
+        _mm_prefetch((const char *)c, _MM_HINT_T1);
+        _mm_prefetch((const char *)(c + COLS_MAX - 1), _MM_HINT_T1);
+        c += tile->c_row_stride;
+    }
+}
+
 static SNUG_ALWAYS_INLINE void add_c(accumulators *acc, const snug_gemm_tile *tile, const int rows,
                                      const halves *h)
 {
@@ -147,6 +159,7 @@ static SNUG_ALWAYS_INLINE void multiply_rows(const snug_gemm_tile *tile, const i
     accumulators acc;
 
     start(&acc, tile, rows, &h);
+    prefetch_next(tile, rows);
     for (int64_t k = 0; k < depth; k++) {
         const __m256 b0 = load(b, h.low, f == ANY);
         const __m256 b1 = load(b + h.b_high, h.high, f == ANY);
@@ -219,21 +232,24 @@ static SNUG_ALWAYS_INLINE void store_lanes(float *to, int64_t count, __m256i mas
     }
 }
 
-/* k outside: the source is read in long rows, whatever the number of panels. */
+/* A few panels at a time: long reads, and not more streams of writes than L1 has room for. */
 static void pack_along(const float *source, int64_t stride, int64_t lanes, int64_t depth,
                        int64_t width, float *out)
 {
-    for (int64_t k = 0; k < depth; k++) {
-        const float *from = source + k * stride;
-        float *to = out + k * width;
-        for (int64_t first = 0; first < lanes; first += width) {
-            const int64_t count = lanes - first < width ? lanes - first : width;
-            for (int64_t lane = 0; lane < count; lane += LANES) {
-                const __m256i mask = column_mask(count - lane);
-                store_lanes(to + lane, count - lane, mask,
-                            _mm256_maskload_ps(from + first + lane, mask));
+    for (int64_t group = 0; group < lanes; group += PANELS_ALONG * width) {
+        const int64_t end =
+            group + PANELS_ALONG * width < lanes ? group + PANELS_ALONG * width : lanes;
+        for (int64_t k = 0; k < depth; k++) {
+            const float *from = source + k * stride;
+            for (int64_t first = group; first < end; first += width) {
+                float *to = out + first * depth + k * width;
+                const int64_t count = end - first < width ? end - first : width;
+                for (int64_t lane = 0; lane < count; lane += LANES) {
+                    const __m256i mask = column_mask(count - lane);
+                    store_lanes(to + lane, count - lane, mask,
+                                _mm256_maskload_ps(from + first + lane, mask));
+                }
             }
-            to += width * depth;
         }
     }
 }

@@ -6,7 +6,7 @@
 #include "base/attr.h"
 
 /* 28 accumulators, two vectors of B and a broadcast of A fill the 32 registers. */
-enum { ROWS_MAX = 14, COLS_MAX = 32, LANES = 16, B_AHEAD = 16 };
+enum { ROWS_MAX = 14, COLS_MAX = 32, LANES = 16, B_AHEAD = 16, PANELS_ALONG = 8 };
 
 typedef struct accumulators {
     __m512 sum[ROWS_MAX][2];
@@ -74,8 +74,8 @@ static SNUG_ALWAYS_INLINE void prefetch_next(const snug_gemm_tile *tile, const i
     const float *c = tile->c_next;
 #pragma GCC unroll 14
     for (int i = 0; c != NULL && i < rows; i++) {
-        _mm_prefetch((const char *)c, _MM_HINT_T1);
-        _mm_prefetch((const char *)(c + LANES), _MM_HINT_T1);
+        _mm_prefetch((const char *)c, _MM_HINT_T0);
+        _mm_prefetch((const char *)(c + LANES), _MM_HINT_T0);
         c += tile->c_row_stride;
     }
 }
@@ -216,21 +216,24 @@ static void multiply(const snug_gemm_tile *tile)
     }
 }
 
-/* k outside: the source is read in long rows, whatever the number of panels. */
+/* A few panels at a time: long reads, and not more streams of writes than L1 has room for. */
 static void pack_along(const float *source, int64_t stride, int64_t lanes, int64_t depth,
                        int64_t width, float *out)
 {
-    for (int64_t k = 0; k < depth; k++) {
-        const float *from = source + k * stride;
-        float *to = out + k * width;
-        for (int64_t first = 0; first < lanes; first += width) {
-            const int64_t count = lanes - first < width ? lanes - first : width;
-            for (int64_t lane = 0; lane < count; lane += LANES) {
-                const __mmask16 mask = column_mask(count - lane);
-                _mm512_mask_storeu_ps(to + lane, mask,
-                                      _mm512_maskz_loadu_ps(mask, from + first + lane));
+    for (int64_t group = 0; group < lanes; group += PANELS_ALONG * width) {
+        const int64_t end =
+            group + PANELS_ALONG * width < lanes ? group + PANELS_ALONG * width : lanes;
+        for (int64_t k = 0; k < depth; k++) {
+            const float *from = source + k * stride;
+            for (int64_t first = group; first < end; first += width) {
+                float *to = out + first * depth + k * width;
+                const int64_t count = end - first < width ? end - first : width;
+                for (int64_t lane = 0; lane < count; lane += LANES) {
+                    const __mmask16 mask = column_mask(count - lane);
+                    _mm512_mask_storeu_ps(to + lane, mask,
+                                          _mm512_maskz_loadu_ps(mask, from + first + lane));
+                }
             }
-            to += width * depth;
         }
     }
 }

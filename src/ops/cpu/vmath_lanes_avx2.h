@@ -29,6 +29,12 @@ static inline lanes lanes_load(const float *p)
     return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
 
+/** Asks for the cache line at `address`, which need not be mapped. */
+static inline void lanes_prefetch(uintptr_t address)
+{
+    _mm_prefetch((const void *)address, _MM_HINT_T1);
+}
+
 /** All ones in the lanes below `count` (any whole number), zeros above. */
 static inline __m256i lanes_half_mask(int64_t count)
 {

@@ -32,6 +32,12 @@ static inline __mmask16 lanes_mask(int64_t count)
     return (__mmask16)((1U << (unsigned)count) - 1U);
 }
 
+/** Asks for the cache line at `address`, which need not be mapped. */
+static inline void lanes_prefetch(uintptr_t address)
+{
+    _mm_prefetch((const void *)address, _MM_HINT_T1);
+}
+
 /** The first `count` lanes from p, zeros above; reads nothing past p[count - 1]. */
 static inline lanes lanes_load_part(const float *p, int64_t count)
 {

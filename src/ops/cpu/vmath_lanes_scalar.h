@@ -35,6 +35,12 @@ static inline lanes lanes_load(const float *p)
     return r;
 }
 
+/** Asks for the cache line at `address`, which need not be mapped. */
+static inline void lanes_prefetch(uintptr_t address)
+{
+    SNUG_UNUSED(address);
+}
+
 /** The first `count` lanes from p, zeros above; reads nothing past p[count - 1]. */
 static inline lanes lanes_load_part(const float *p, int64_t count)
 {

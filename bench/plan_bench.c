@@ -1,0 +1,164 @@
+/* How long planning takes and what it finds: the full-size time-series model, and chains of 64 stages. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/checked.h"
+#include "models/model.h"
+#include "optim/optim.h"
+#include "plan/explain.h"
+#include "plan/plan.h"
+#include "plan/verify.h"
+#include "sys/heap.h"
+
+/* Of this process alone: planning is one thread, and the machine may be busy. */
+static double now_seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void die(const snug_error *err)
+{
+    (void)fprintf(stderr, "plan_bench: %s\n", err->message);
+    exit(1);
+}
+
+static void check(snug_status status, const snug_error *err)
+{
+    if (status != SNUG_OK) {
+        die(err);
+    }
+}
+
+static void build_model(snug_graph *graph, snug_arena *arena)
+{
+    snug_error err = {0};
+    snug_model_options options;
+    snug_optim_options optim;
+    check(snug_model_preset("regression_vemg2pose", &options, &err), &err);
+    check(snug_graph_init(graph, arena, 1024, 4096, &err), &err);
+    check(snug_model_build(graph, &options, &err), &err);
+    check(snug_graph_backward(graph, &err), &err);
+    check(snug_optim_defaults("adamw", &optim, &err), &err);
+    check(snug_optim_attach(graph, &optim, &err), &err);
+}
+
+/* `stages` linear layers with a layer norm and a residual each, of widths that differ. */
+static void build_chain(snug_graph *graph, snug_arena *arena, int32_t stages)
+{
+    enum { WIDTH = 64, LENGTH = 128 };
+    snug_error err = {0};
+    snug_tensor_id x = -1;
+    snug_tensor_id target = -1;
+    snug_node_id loss = -1;
+    check(snug_graph_init(graph, arena, 4096, 16384, &err), &err);
+    check(snug_graph_source(graph, "input", SNUG_F32, snug_shape_2(LENGTH, WIDTH), 0, &x, &err),
+          &err);
+    check(snug_graph_source(graph, "target", SNUG_F32, snug_shape_2(LENGTH, WIDTH), 1, &target,
+                            &err),
+          &err);
+    for (int32_t s = 0; s < stages; s++) {
+        char name[64];
+        snug_tensor_id w = -1;
+        snug_tensor_id b = -1;
+        snug_tensor_id hidden = -1;
+        const int64_t inner = WIDTH * (1 + s % 4);
+        const snug_attrs attrs = {
+            .conv1d = {.kernel = 1, .stride = 1, .length = LENGTH, .relu = true}};
+        const snug_init init = {.kind = SNUG_INIT_UNIFORM, .bound = 0.1f};
+        snug_tensor_id inputs[3] = {x, -1, -1};
+        for (int32_t k = 0; k < 2; k++) {
+            const int64_t in = k == 0 ? WIDTH : inner;
+            const int64_t out = k == 0 ? inner : WIDTH;
+            (void)snprintf(name, sizeof name, "w%d_%d", s, k);
+            check(snug_graph_parameter(graph, name, snug_shape_3(1, in, out), init, &w, &err),
+                  &err);
+            (void)snprintf(name, sizeof name, "b%d_%d", s, k);
+            check(snug_graph_parameter(graph, name, snug_shape_1(out), init, &b, &err), &err);
+            inputs[1] = w;
+            inputs[2] = b;
+            (void)snprintf(name, sizeof name, "y%d_%d", s, k);
+            check(snug_graph_apply(graph, "conv1d", name, &attrs, inputs, 3, &hidden, &err), &err);
+            inputs[0] = hidden;
+        }
+        (void)snprintf(name, sizeof name, "sum%d", s);
+        const snug_tensor_id parts[2] = {x, hidden};
+        check(snug_graph_apply(graph, "add", name, NULL, parts, 2, &x, &err), &err);
+    }
+    const snug_attrs attrs = {.regression_loss = {.weight_mse = 1.0f}};
+    const snug_tensor_id pair[2] = {x, target};
+    check(snug_graph_node(graph, "regression_loss", "loss", &attrs, pair, 2, NULL, &loss, &err),
+          &err);
+    graph->loss = graph->nodes[loss].outputs[0];
+    check(snug_graph_backward(graph, &err), &err);
+}
+
+static void measure(const char *title, snug_graph *graph, int64_t batch, const double *mebibytes,
+                    int32_t count, bool explain)
+{
+    static snug_plan_facts facts;
+    static char buffer[1 << 16];
+    for (int32_t k = -1; k < count; k++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_program program;
+        snug_text text;
+        snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 22);
+        const snug_plan_request request = {
+            .graph = graph, .batch = batch, .threads = 2,
+            .budget_bytes = k < 0 ? 0 : (int64_t)(mebibytes[k] * 1048576.0)};
+        const double start = now_seconds();
+        const snug_status status = snug_plan_make(&request, &arena, &program, &facts, &err);
+        const double seconds = now_seconds() - start;
+        if (k < 0) {
+            printf("%s: %d stages, minimum %.1f MiB, fastest %.1f MiB %.3f s, planned in %.3f s, "
+                   "planner's memory %.1f MiB\n",
+                   title, facts.stage_count, (double)facts.minimum_arena_bytes / 1048576.0,
+                   (double)facts.unlimited_arena_bytes / 1048576.0, facts.unlimited_seconds,
+                   seconds, (double)arena.used_bytes / 1048576.0);
+        }
+        if (status != SNUG_OK) {
+            printf("  %8.1f MiB: %s\n", mebibytes[k], err.message);
+        } else {
+            const double verify_start = now_seconds();
+            check(snug_plan_verify(&program, graph, &arena, &err), &err);
+            printf("  %8.1f MiB: arena %.1f MiB, bound %.1f, %.3f s, ratio %.3f, micro-batch "
+                   "%lld, planned %.3f s, verified %.3f s\n",
+                   k < 0 ? 0.0 : mebibytes[k], (double)program.arena_bytes / 1048576.0,
+                   (double)program.live_bytes_max / 1048576.0, program.seconds,
+                   program.seconds / facts.unlimited_seconds, (long long)program.micro_batch,
+                   seconds, now_seconds() - verify_start);
+            if (explain) {
+                snug_text_init(&text, buffer, sizeof buffer);
+                snug_plan_explain(&program, graph, &text);
+                printf("%s", buffer);
+            }
+        }
+        snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    }
+    for (int32_t i = 0; i < facts.point_count; i++) {
+        printf("    %10.2f MiB  %8.4f s  %lld\n",
+               (double)facts.points[i].arena_bytes / 1048576.0, facts.points[i].seconds,
+               (long long)facts.points[i].micro_batch);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    snug_arena arena;
+    snug_graph graph;
+    const bool explain = argc > 1 && strcmp(argv[1], "--explain") == 0;
+    const double full[] = {560.0, 300.0, 180.0, 150.0, 120.0};
+    const double chain[] = {100.0, 40.0, 20.0, 10.0};
+    snug_heap_arena_init(&arena, "graph", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    build_model(&graph, &arena);
+    measure("regression_vemg2pose, batch 64", &graph, 64, full, 5, explain);
+    measure("regression_vemg2pose, batch 256", &graph, 256, full, 2, false);
+    build_chain(&graph, &arena, 64);
+    measure("chain of 64, batch 32", &graph, 32, chain, 4, false);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    return 0;
+}

@@ -1,0 +1,31 @@
+/* A program as JSON that anybody can check: written, read back, and verified against its graph. */
+#ifndef SNUG_PLAN_CERTIFICATE_H
+#define SNUG_PLAN_CERTIFICATE_H
+
+#include "base/text.h"
+#include "plan/plan.h"
+
+/** Bytes that surely hold the certificate of a program. */
+int64_t snug_certificate_bytes(const snug_program *program, const snug_graph *graph);
+
+/**
+ * Writes schema "snug.certificate/1": sizes first, the names of the graph's nodes and tensors, then
+ * loops, calls, buffers and segments as rows of integers under named columns.
+ */
+void snug_certificate_write(const snug_program *program, const snug_graph *graph, snug_text *out);
+
+/**
+ * Reads a certificate. Only its form is checked and that it names this graph: snug_plan_verify() says
+ * whether the program is right.
+ *
+ * @param      json   Borrowed for the call.
+ * @param      graph  The graph it must have been made for.
+ * @param      arena  Where the program is put.
+ * @param[out] out    Untouched on failure.
+ * @return SNUG_CODE_FORMAT: not such a document; SNUG_CODE_DATA: of another graph; SNUG_CODE_LIMIT.
+ */
+SNUG_MUST_CHECK snug_status snug_certificate_read(const char *json, int64_t bytes,
+                                                  const snug_graph *graph, snug_arena *arena,
+                                                  snug_program *out, snug_error *err);
+
+#endif

@@ -1,0 +1,292 @@
+#include "plan/explain.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+
+static bool is_live(const snug_plan_buffer *b, int32_t call)
+{
+    return b->persistent || (b->first <= call && call <= b->last);
+}
+
+/* Bytes that some live buffer covers: in-place buffers share theirs. */
+static int64_t covered_bytes(const snug_program *program, int32_t call)
+{
+    int64_t total = 0;
+    for (int64_t b = 0; b < program->buffer_count; b++) {
+        const snug_plan_buffer *one = &program->buffers[b];
+        int64_t own = is_live(one, call) ? one->bytes : 0;
+        for (int64_t o = 0; o < program->buffer_count && own > 0; o++) {
+            const snug_plan_buffer *other = &program->buffers[o];
+            /* Of two that share an offset the larger counts; of equals the first. */
+            if (o != b && is_live(other, call) && other->offset == one->offset &&
+                (other->bytes > one->bytes || (other->bytes == one->bytes && o < b))) {
+                own = 0;
+            }
+        }
+        total += own;
+    }
+    return total;
+}
+
+static snug_node_id owner_of_scratch(const snug_program *program, int32_t buffer)
+{
+    for (int64_t c = 0; c < program->call_count; c++) {
+        if (program->calls[c].scratch == buffer) {
+            return program->calls[c].node;
+        }
+    }
+    return -1;
+}
+
+static void add_consumer(const snug_program *program, int32_t buffer, snug_plan_peak *peak)
+{
+    const snug_plan_buffer *b = &program->buffers[buffer];
+    int32_t at = peak->consumer_count;
+    while (at > 0 && peak->consumers[at - 1].bytes < b->bytes) {
+        at--;
+    }
+    if (at >= SNUG_PLAN_CONSUMERS_MAX) {
+        return;
+    }
+    if (peak->consumer_count < SNUG_PLAN_CONSUMERS_MAX) {
+        peak->consumer_count++;
+    }
+    for (int32_t k = peak->consumer_count - 1; k > at; k--) {
+        peak->consumers[k] = peak->consumers[k - 1];
+    }
+    peak->consumers[at] = (snug_plan_consumer){
+        .tensor = b->tensor, .bytes = b->bytes,
+        .node = b->tensor < 0 ? owner_of_scratch(program, buffer) : -1};
+}
+
+/* Fills categories and consumers at one call, largest of buffers that share an offset only. */
+static void describe(const snug_program *program, int32_t call, snug_plan_peak *peak)
+{
+    int64_t counted = 0;
+    for (int32_t b = 0; b < program->buffer_count; b++) {
+        const snug_plan_buffer *one = &program->buffers[b];
+        bool counts = is_live(one, call);
+        for (int32_t o = 0; o < program->buffer_count && counts; o++) {
+            const snug_plan_buffer *other = &program->buffers[o];
+            counts = o == b || !is_live(other, call) || other->offset != one->offset ||
+                     other->bytes < one->bytes || (other->bytes == one->bytes && o > b);
+        }
+        if (counts) {
+            peak->category_bytes[one->category] += one->bytes;
+            counted += one->bytes;
+            if (!one->persistent) {
+                add_consumer(program, b, peak);
+            }
+        }
+    }
+    peak->live_bytes = counted;
+    peak->category_bytes[SNUG_CATEGORY_WORKSPACE] += program->arena_bytes - counted;
+}
+
+void snug_plan_find_peak(const snug_program *program, snug_plan_peak *out)
+{
+    int64_t most = -1;
+    *out = (snug_plan_peak){.call = -1, .node = -1};
+    for (int32_t c = 0; c < program->call_count; c++) {
+        int64_t sum = 0; /* A cheap upper bound first. */
+        for (int64_t b = 0; b < program->buffer_count; b++) {
+            sum += is_live(&program->buffers[b], c) ? program->buffers[b].bytes : 0;
+        }
+        if (sum > most) {
+            sum = covered_bytes(program, c);
+            if (sum > most) {
+                most = sum;
+                out->call = c;
+                out->node = program->calls[c].node;
+            }
+        }
+    }
+    if (out->call >= 0) {
+        describe(program, out->call, out);
+    }
+}
+
+void snug_plan_name_consumers(const snug_plan_peak *peak, const snug_graph *graph, snug_text *out)
+{
+    char size[SNUG_SIZE_TEXT_BYTES];
+    for (int32_t k = 0; k < peak->consumer_count; k++) {
+        const snug_plan_consumer *c = &peak->consumers[k];
+        const bool scratch = c->tensor < 0;
+        const char *name = scratch ? (c->node >= 0 ? graph->nodes[c->node].name : "?")
+                                   : graph->tensors[c->tensor].name;
+        snug_text_add(out, "%s%s'%s' %s", k == 0 ? "" : ", ", scratch ? "workspace of " : "", name,
+                      snug_size_text(c->bytes, size));
+    }
+}
+
+static const char *mode_text(snug_keep_mode mode)
+{
+    switch (mode) {
+    case SNUG_KEEP_ALL:
+        return "keep all";
+    case SNUG_KEEP_COSTLY:
+        return "keep, cheap ops again";
+    case SNUG_KEEP_NONE:
+        return "run again";
+    case SNUG_KEEP_FUSED:
+        return "forward and backward at once";
+    }
+    return "?";
+}
+
+/* Names of the first and the last node that a loop runs at home. */
+static void name_segment(const snug_program *program, const snug_graph *graph,
+                         const snug_plan_segment *segment, snug_text *out)
+{
+    const char *first = NULL;
+    const char *last = NULL;
+    for (int64_t l = 0; l < program->loop_count; l++) {
+        const snug_plan_loop *loop = &program->loops[l];
+        if (loop->stage_first != segment->stage_first || loop->kind == SNUG_LOOP_BACKWARD) {
+            continue;
+        }
+        for (int32_t c = loop->first_call; c < loop->first_call + loop->call_count; c++) {
+            const snug_node *node = &graph->nodes[program->calls[c].node];
+            if (node->phase == SNUG_PHASE_FORWARD && (node->op->flags & SNUG_OP_SOURCE) == 0) {
+                first = first == NULL ? node->name : first;
+                last = node->name;
+            }
+        }
+    }
+    if (first != NULL) {
+        snug_text_add(out, "%s%s%s", first, first == last ? "" : " .. ",
+                      first == last ? "" : last);
+    }
+}
+
+void snug_plan_explain(const snug_program *program, const snug_graph *graph, snug_text *out)
+{
+    char size[SNUG_SIZE_TEXT_BYTES];
+    snug_plan_peak peak;
+    snug_plan_find_peak(program, &peak);
+    snug_text_add(out, "arena %s", snug_size_text(program->arena_bytes, size));
+    if (peak.call >= 0) {
+        snug_text_add(out, ", fullest while '%s' runs", graph->nodes[peak.node].name);
+    }
+    snug_text_add(out, "\n");
+    for (int32_t k = 0; k < SNUG_CATEGORY_COUNT; k++) {
+        if (peak.category_bytes[k] > 0) {
+            snug_text_add(out, "  %-12s %12s\n", snug_category_name((snug_category)k),
+                          snug_size_text(peak.category_bytes[k], size));
+        }
+    }
+    snug_text_add(out, "largest at the peak: ");
+    snug_plan_name_consumers(&peak, graph, out);
+    snug_text_add(out, "\nbatch %lld, micro-batch %lld\n", (long long)program->batch,
+                  (long long)program->micro_batch);
+    for (int64_t s = 0; s < program->segment_count; s++) {
+        const snug_plan_segment *segment = &program->segments[s];
+        snug_text_add(out, "  stages %3d to %3d  %-28s", segment->stage_first, segment->stage_last,
+                      program->mode == SNUG_PLAN_TRAIN ? mode_text(segment->mode) : "forward");
+        snug_text_add(out, "  tile %lld", (long long)segment->forward_tile);
+        if (segment->backward_tile > 0) {
+            snug_text_add(out, " / %lld%s", (long long)segment->backward_tile,
+                          segment->keep_sources ? ", inputs kept" : "");
+        }
+        snug_text_add(out, segment->variant > 0 ? "  variant %d  " : "  ", segment->variant);
+        name_segment(program, graph, segment, out);
+        snug_text_add(out, "\n");
+    }
+}
+
+enum { PICTURE_WIDTH = 1200, PICTURE_HEIGHT = 700, PICTURE_MARGIN = 60 };
+
+static const char *const colours[SNUG_CATEGORY_COUNT] = {
+    [SNUG_CATEGORY_WEIGHTS] = "#4e79a7",   [SNUG_CATEGORY_GRADIENTS] = "#f28e2b",
+    [SNUG_CATEGORY_OPTIMIZER] = "#76b7b2", [SNUG_CATEGORY_ACTIVATIONS] = "#59a14f",
+    [SNUG_CATEGORY_WORKSPACE] = "#bab0ac", [SNUG_CATEGORY_DATA] = "#edc948",
+    [SNUG_CATEGORY_RUNTIME] = "#b07aa1"};
+
+/* Names of tensors are ours, but a picture must survive any of them. */
+static void add_escaped(snug_text *out, const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        switch (*c) {
+        case '<':
+            snug_text_add(out, "&lt;");
+            break;
+        case '>':
+            snug_text_add(out, "&gt;");
+            break;
+        case '&':
+            snug_text_add(out, "&amp;");
+            break;
+        default:
+            snug_text_add(out, "%c", *c);
+            break;
+        }
+    }
+}
+
+static void draw_buffer(const snug_program *program, const snug_graph *graph,
+                        const snug_plan_buffer *b, snug_text *out)
+{
+    const double x_unit = (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) /
+                          (double)snug_max_i64(program->call_count, 1);
+    const double y_unit = (double)(PICTURE_HEIGHT - 2 * PICTURE_MARGIN) /
+                          (double)snug_max_i64(program->arena_bytes, 1);
+    char size[SNUG_SIZE_TEXT_BYTES];
+    const double x = PICTURE_MARGIN + x_unit * b->first;
+    const double width = x_unit * (b->last - b->first + 1);
+    const double height = y_unit * (double)b->bytes;
+    const double y = PICTURE_HEIGHT - PICTURE_MARGIN - y_unit * (double)b->offset - height;
+    const char *name = b->tensor < 0 ? "workspace" : graph->tensors[b->tensor].name;
+    snug_text_add(out,
+                  "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
+                  "stroke=\"#333\" stroke-width=\"0.3\" fill-opacity=\"0.85\"><title>",
+                  x, y, width, height, colours[b->category]);
+    add_escaped(out, name);
+    snug_text_add(out, " %s</title></rect>\n", snug_size_text(b->bytes, size));
+    if (height > 9.0 && width > 6.0 * (double)strlen(name)) {
+        snug_text_add(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"8\">", x + 2.0,
+                      y + height / 2.0 + 3.0);
+        add_escaped(out, name);
+        snug_text_add(out, "</text>\n");
+    }
+}
+
+void snug_plan_picture(const snug_program *program, const snug_graph *graph, snug_text *out)
+{
+    static const char *const kinds[] = {"forward", "fused", "backward", "update"};
+    const double x_unit = (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) /
+                          (double)snug_max_i64(program->call_count, 1);
+    char size[SNUG_SIZE_TEXT_BYTES];
+    snug_text_add(out,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+                  "font-family=\"sans-serif\">\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
+                  PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_WIDTH, PICTURE_HEIGHT);
+    snug_text_add(out, "<text x=\"%d\" y=\"24\" font-size=\"14\">arena %s, batch %lld, "
+                       "micro-batch %lld</text>\n",
+                  PICTURE_MARGIN, snug_size_text(program->arena_bytes, size),
+                  (long long)program->batch, (long long)program->micro_batch);
+    for (int32_t k = 0; k < SNUG_CATEGORY_RUNTIME; k++) {
+        snug_text_add(out,
+                      "<rect x=\"%d\" y=\"34\" width=\"12\" height=\"12\" fill=\"%s\"/>"
+                      "<text x=\"%d\" y=\"44\" font-size=\"11\">%s</text>\n",
+                      PICTURE_MARGIN + 120 * k, colours[k], PICTURE_MARGIN + 120 * k + 16,
+                      snug_category_name((snug_category)k));
+    }
+    for (int64_t b = 0; b < program->buffer_count; b++) {
+        draw_buffer(program, graph, &program->buffers[b], out);
+    }
+    for (int64_t l = 0; l < program->loop_count; l++) {
+        const snug_plan_loop *loop = &program->loops[l];
+        const double x = PICTURE_MARGIN + x_unit * loop->first_call;
+        snug_text_add(out,
+                      "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#000\" "
+                      "stroke-width=\"0.5\"/><text x=\"%.1f\" y=\"%d\" font-size=\"8\" "
+                      "transform=\"rotate(30 %.1f %d)\">%s %lld</text>\n",
+                      x, PICTURE_MARGIN, x, PICTURE_HEIGHT - PICTURE_MARGIN, x,
+                      PICTURE_HEIGHT - PICTURE_MARGIN + 12, x,
+                      PICTURE_HEIGHT - PICTURE_MARGIN + 12, kinds[loop->kind],
+                      (long long)loop->tile);
+    }
+    snug_text_add(out, "</svg>\n");
+}

@@ -1,0 +1,363 @@
+/* The search: chains solved over many budgets, answers built exactly, the fastest that fits taken. */
+#include <math.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/checked.h"
+#include "base/hash.h"
+#include "plan/build.h"
+#include "plan/explain.h"
+#include "plan/segments.h"
+
+/*
+ * Budgets tried for each micro-batch. They depend on the graph alone, not on the budget asked for:
+ * so the plans found are the same for every budget, and more bytes never give a slower plan.
+ */
+enum { BUDGETS_TRIED = 28, CANDIDATES_MAX = 1024, FRONT_SMALL = 1024, FRONT_LARGE = 40 };
+
+/** A plan worth looking at, without its program. */
+typedef struct candidate {
+    snug_plan_segment *segments;
+    int32_t segment_count;
+    int64_t micro_batch;
+    uint64_t hash;
+    double seconds;
+    int64_t bound_bytes;    /* No packing is below it. */
+    int64_t arena_bytes;    /* As packed so far. */
+    snug_packing_effort effort; /* Spent on arena_bytes so far. */
+} candidate;
+
+typedef struct search {
+    const snug_plan_request *request;
+    snug_arena *scratch;
+    snug_plan_problem problem;
+    snug_emitter emitter;
+    snug_segments segments;
+    snug_plan_choice choice; /* The one at hand. */
+    candidate *candidates;
+    int32_t candidate_count;
+    int32_t *order;          /* Those that matter by ascending seconds. */
+    int32_t rank_count;
+    snug_plan_point *solved; /* Peaks and seconds of all chains solved so far. */
+    int32_t solved_count;
+} search;
+
+static snug_status add_candidate(search *s, snug_error *err)
+{
+    void *memory = NULL;
+    const snug_plan_choice *choice = &s->choice;
+    const int64_t bytes = choice->segment_count * (int64_t)sizeof(snug_plan_segment);
+    uint64_t hash = snug_hash64_mix((uint64_t)choice->micro_batch, 1);
+    for (int32_t k = 0; k < choice->segment_count; k++) {
+        const snug_plan_segment *g = &choice->segments[k];
+        hash = snug_hash64_mix(hash, (uint64_t)g->stage_last * 64 + (uint64_t)g->mode * 16 +
+                                         (g->keep_sources ? 1 : 0));
+        hash = snug_hash64_mix(hash, (uint64_t)g->variant);
+        hash = snug_hash64_mix(hash, (uint64_t)g->forward_tile);
+        hash = snug_hash64_mix(hash, (uint64_t)g->backward_tile);
+    }
+    for (int32_t c = 0; c < s->candidate_count; c++) {
+        if (s->candidates[c].hash == hash) {
+            return SNUG_OK;
+        }
+    }
+    if (s->candidate_count == CANDIDATES_MAX) {
+        return SNUG_OK;
+    }
+    SNUG_TRY(snug_arena_alloc(s->scratch, bytes, &memory, err));
+    memcpy(memory, choice->segments, (size_t)bytes);
+    s->candidates[s->candidate_count++] =
+        (candidate){.segments = memory, .segment_count = choice->segment_count,
+                    .micro_batch = choice->micro_batch, .hash = hash};
+    return SNUG_OK;
+}
+
+static void load_candidate(search *s, const candidate *c)
+{
+    s->choice.micro_batch = c->micro_batch;
+    s->choice.segment_count = c->segment_count;
+    memcpy(s->choice.segments, c->segments,
+           (size_t)c->segment_count * sizeof(snug_plan_segment));
+}
+
+/* Builds a candidate's program for its figures alone. */
+static snug_status weigh(search *s, candidate *c, snug_packing_effort effort, snug_error *err)
+{
+    const snug_mark start = snug_arena_mark(s->scratch);
+    snug_program program;
+    load_candidate(s, c);
+    SNUG_TRY(snug_plan_build(&s->emitter, &s->choice, effort, s->scratch, s->scratch, &program,
+                             err));
+    c->seconds = program.seconds;
+    c->bound_bytes = program.live_bytes_max;
+    c->arena_bytes = program.arena_bytes;
+    c->effort = effort;
+    snug_arena_rewind(s->scratch, start);
+    return SNUG_OK;
+}
+
+/* Solves one chain for one budget and keeps the answer. */
+static snug_status solve(search *s, const snug_chain *chain, int64_t micro, snug_chain_goal goal,
+                         int64_t budget, snug_chain_answer *answer, snug_error *err)
+{
+    const int32_t front_max = s->problem.stage_count <= 16 ? FRONT_SMALL : FRONT_LARGE;
+    SNUG_TRY(snug_chain_solve(chain, goal, budget, front_max, s->scratch, answer, err));
+    if (answer->possible) {
+        if (s->solved_count < CANDIDATES_MAX) {
+            s->solved[s->solved_count++] = (snug_plan_point){.arena_bytes = answer->peak_bytes,
+                                                             .seconds = answer->seconds};
+        }
+        snug_segments_choice(&s->segments, micro, answer, &s->choice);
+        SNUG_TRY(add_candidate(s, err));
+    }
+    return SNUG_OK;
+}
+
+/* Whether some chain solved before needs no more bytes and no more seconds. */
+static bool is_beaten(const search *s, int64_t bytes, double seconds)
+{
+    bool beaten = false;
+    for (int32_t k = 0; k < s->solved_count && !beaten; k++) {
+        beaten = s->solved[k].arena_bytes <= bytes && s->solved[k].seconds <= seconds;
+    }
+    return beaten;
+}
+
+/* All budgets of one micro-batch, from the smallest that is possible to the fastest plan's. */
+static snug_status search_micro(search *s, int64_t micro, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    snug_chain chain;
+    snug_chain_segment segments[SNUG_STAGES_MAX];
+    snug_chain_answer answer = {.segments = segments};
+    snug_chain_answer smallest = {.segments = segments};
+    SNUG_TRY_DONE(snug_segments_chain(&s->segments, micro, s->scratch, &chain, err));
+    SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_SMALLEST, 0, &smallest, err));
+    if (!smallest.possible) {
+        goto done;
+    }
+    SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_FASTEST, INT64_MAX, &answer, err));
+    const double low = (double)smallest.peak_bytes;
+    const double high = (double)answer.peak_bytes;
+    const double best_seconds = answer.seconds;
+    for (int32_t k = 0; k <= BUDGETS_TRIED && high > low; k++) {
+        const double part = (double)k / BUDGETS_TRIED;
+        const int64_t budget = (int64_t)(low * pow(high / low, part));
+        /* A larger micro-batch did it already, as fast as this one can ever be. */
+        if (is_beaten(s, budget, best_seconds)) {
+            break;
+        }
+        SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_FASTEST, budget, &answer, err));
+        /* Nothing is gained above this budget. */
+        if (answer.possible && answer.seconds <= best_seconds) {
+            break;
+        }
+    }
+
+done:
+    return status;
+}
+
+/* Sorts by seconds, then bytes; the order in which they were found breaks ties. */
+static void sort_candidates(search *s)
+{
+    for (int32_t i = 0; i < s->candidate_count; i++) {
+        const candidate *a = &s->candidates[i];
+        int32_t at = i;
+        while (at > 0) {
+            const candidate *b = &s->candidates[s->order[at - 1]];
+            const bool less = a->seconds < b->seconds || (!(b->seconds < a->seconds) &&
+                                                          a->bound_bytes < b->bound_bytes);
+            if (!less) {
+                break;
+            }
+            s->order[at] = s->order[at - 1];
+            at--;
+        }
+        s->order[at] = i;
+    }
+}
+
+/*
+ * Weighs all candidates and drops those that are slower than one that is not larger. Packing is
+ * what costs: who cannot win by its bound is not packed.
+ */
+static snug_status rank(search *s, snug_error *err)
+{
+    int64_t least = INT64_MAX;
+    int32_t kept = 0;
+    for (int32_t c = 0; c < s->candidate_count; c++) {
+        SNUG_TRY(weigh(s, &s->candidates[c], SNUG_PACKING_NONE, err));
+    }
+    sort_candidates(s);
+    for (int32_t i = 0; i < s->candidate_count; i++) {
+        candidate *c = &s->candidates[s->order[i]];
+        if (c->bound_bytes >= least) {
+            continue;
+        }
+        SNUG_TRY(weigh(s, c, SNUG_PACKING_QUICK, err));
+        least = snug_min_i64(least, c->arena_bytes);
+        s->order[kept++] = s->order[i];
+    }
+    s->rank_count = kept;
+    return SNUG_OK;
+}
+
+static snug_status search_all(search *s, snug_error *err)
+{
+    const snug_plan_problem *p = &s->problem;
+    void *memory = NULL;
+    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(candidate), &memory,
+                              err));
+    s->candidates = memory;
+    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(int32_t), &memory, err));
+    s->order = memory;
+    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(snug_plan_point),
+                              &memory, err));
+    s->solved = memory;
+    snug_plan_straight(p, &s->choice);
+    SNUG_TRY(add_candidate(s, err));
+    if (!s->request->straight) {
+        SNUG_TRY(snug_segments_measure(&s->emitter, s->scratch, &s->segments, err));
+        for (int32_t m = 0; m < p->micro_count; m++) {
+            SNUG_TRY(search_micro(s, p->micros[m], err));
+        }
+    }
+    SNUG_TRY(rank(s, err));
+    return SNUG_OK;
+}
+
+/* Whether a candidate fits; packs it thoroughly when that decides. */
+static snug_status fits(search *s, candidate *c, int64_t budget, bool *out, snug_error *err)
+{
+    if (c->arena_bytes > budget && c->bound_bytes <= budget &&
+        c->effort != SNUG_PACKING_THOROUGH) {
+        SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
+    }
+    *out = c->arena_bytes <= budget;
+    return SNUG_OK;
+}
+
+/* The smallest candidate; what could be smaller than the smallest so far is packed thoroughly. */
+static snug_status find_smallest(search *s, int32_t *out, snug_error *err)
+{
+    int32_t best = s->order[0];
+    for (int32_t i = 1; i < s->rank_count; i++) {
+        const candidate *c = &s->candidates[s->order[i]];
+        best = c->arena_bytes < s->candidates[best].arena_bytes ? s->order[i] : best;
+    }
+    for (int32_t i = 0; i < s->rank_count; i++) {
+        candidate *c = &s->candidates[s->order[i]];
+        if (c->bound_bytes < s->candidates[best].arena_bytes) {
+            SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
+            best = c->arena_bytes < s->candidates[best].arena_bytes ? s->order[i] : best;
+        }
+    }
+    *out = best;
+    return SNUG_OK;
+}
+
+/* The front of the candidates: no point is both larger and slower than another. */
+static void note_facts(const search *s, int32_t smallest, snug_plan_facts *facts)
+{
+    const candidate *fastest = &s->candidates[s->order[0]];
+    int64_t least = INT64_MAX;
+    int32_t count = 0;
+    *facts = (snug_plan_facts){
+        .minimum_arena_bytes = s->candidates[smallest].arena_bytes,
+        .unlimited_arena_bytes = fastest->arena_bytes, .unlimited_seconds = fastest->seconds,
+        .stage_count = s->problem.stage_count};
+    for (int32_t i = 0; i < s->rank_count; i++) {
+        const candidate *c = &s->candidates[s->order[i]];
+        if (c->arena_bytes < least && count < SNUG_PLAN_POINTS_MAX) {
+            least = c->arena_bytes;
+            facts->points[count++] = (snug_plan_point){.arena_bytes = c->arena_bytes,
+                                                       .seconds = c->seconds,
+                                                       .micro_batch = c->micro_batch};
+        }
+    }
+    facts->point_count = count;
+    for (int32_t i = 0; i < count / 2; i++) {
+        const snug_plan_point swap = facts->points[i];
+        facts->points[i] = facts->points[count - 1 - i];
+        facts->points[count - 1 - i] = swap;
+    }
+}
+
+static snug_status refuse(search *s, int32_t smallest, snug_error *err)
+{
+    char needs[SNUG_SIZE_TEXT_BYTES];
+    char has[SNUG_SIZE_TEXT_BYTES];
+    char list[512];
+    snug_text text;
+    snug_plan_peak peak;
+    snug_program program;
+    candidate *c = &s->candidates[smallest];
+    load_candidate(s, c);
+    SNUG_TRY(snug_plan_build(&s->emitter, &s->choice,
+                             c->effort, s->scratch, s->scratch, &program, err));
+    snug_plan_find_peak(&program, &peak);
+    snug_text_init(&text, list, sizeof list);
+    snug_plan_name_consumers(&peak, s->problem.graph, &text);
+    return SNUG_FAIL(err, SNUG_CODE_BUDGET,
+                     "the arena needs at least %lld bytes (%s), %lld (%s) are allowed; parameters "
+                     "and optimizer take %lld bytes; the largest at the peak are %s",
+                     (long long)c->arena_bytes, snug_size_text(c->arena_bytes, needs),
+                     (long long)s->request->budget_bytes,
+                     snug_size_text(s->request->budget_bytes, has),
+                     (long long)program.persistent_bytes, list);
+}
+
+/* Chooses among the candidates; -1: none fits. */
+static snug_status choose(search *s, int32_t *out, snug_error *err)
+{
+    const int64_t budget =
+        s->request->budget_bytes > 0 ? s->request->budget_bytes : INT64_MAX;
+    *out = -1;
+    for (int32_t i = 0; i < s->rank_count && *out < 0; i++) {
+        bool good = false;
+        SNUG_TRY(fits(s, &s->candidates[s->order[i]], budget, &good, err));
+        *out = good ? s->order[i] : -1;
+    }
+    return SNUG_OK;
+}
+
+snug_status snug_plan_make(const snug_plan_request *request, snug_arena *arena, snug_program *out,
+                           snug_plan_facts *facts, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    snug_arena *scratch = request->scratch != NULL ? request->scratch : arena;
+    const snug_mark start = snug_arena_mark(arena);
+    const snug_mark scratch_start = snug_arena_mark(scratch);
+    void *memory = NULL;
+    snug_program program = {0};
+    int32_t smallest = 0;
+    int32_t chosen = -1;
+    SNUG_TRY_DONE(snug_arena_alloc(scratch, (int64_t)sizeof(search), &memory, err));
+    search *s = memory;
+    *s = (search){.request = request, .scratch = scratch};
+    SNUG_TRY_DONE(snug_plan_problem_init(&s->problem, request, scratch, err));
+    SNUG_TRY_DONE(snug_emit_init(&s->emitter, &s->problem, scratch, err));
+    SNUG_TRY_DONE(search_all(s, err));
+    SNUG_TRY_DONE(find_smallest(s, &smallest, err));
+    if (facts != NULL) {
+        note_facts(s, smallest, facts);
+    }
+    SNUG_TRY_DONE(choose(s, &chosen, err));
+    if (chosen < 0) {
+        SNUG_TRY_DONE(refuse(s, smallest, err));
+    }
+    load_candidate(s, &s->candidates[chosen]);
+    SNUG_TRY_DONE(snug_plan_build(&s->emitter, &s->choice, s->candidates[chosen].effort, arena,
+                                  scratch, &program, err));
+    *out = program;
+
+done:
+    if (scratch != arena) {
+        snug_arena_rewind(scratch, scratch_start);
+    }
+    if (snug_failed(status)) {
+        snug_arena_rewind(arena, start);
+    }
+    return status;
+}

@@ -1,0 +1,203 @@
+/* The planner's dynamic programme against brute force, on random chains. */
+#include "check.h"
+
+#include "plan/chain.h"
+#include "sys/heap.h"
+
+enum { STAGES_MAX = 8, OPTIONS_MAX = 3, TILES = 3 };
+
+/** A random chain with all its arrays. */
+typedef struct chain_case {
+    snug_chain chain;
+    snug_chain_option options[STAGES_MAX * STAGES_MAX * OPTIONS_MAX];
+    int32_t first[STAGES_MAX * STAGES_MAX + 1];
+    int64_t boundary[STAGES_MAX + 1];
+    snug_chain_tile tiles[STAGES_MAX * STAGES_MAX * OPTIONS_MAX][2][TILES];
+} chain_case;
+
+static uint64_t draw(uint64_t *state, uint64_t count)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*state >> 33) % count;
+}
+
+static int32_t random_tiles(uint64_t *state, int32_t span, snug_chain_tile *tiles)
+{
+    for (int32_t k = 0; k < TILES; k++) {
+        tiles[k] = (snug_chain_tile){.bytes = (int64_t)draw(state, 60 * (uint64_t)span),
+                                     .seconds = (double)(span + (int32_t)draw(state, 40)),
+                                     .tile = k};
+    }
+    return snug_chain_prune_tiles(tiles, TILES);
+}
+
+static void random_chain(uint64_t seed, int32_t n, chain_case *c)
+{
+    uint64_t state = seed;
+    int32_t count = 0;
+    for (int32_t cut = 0; cut <= n; cut++) {
+        c->boundary[cut] = cut == 0 || cut == n ? 0 : (int64_t)draw(&state, 50);
+    }
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t j = 0; j < n; j++) {
+            c->first[i * n + j] = count;
+            const int32_t options = j < i ? 0 : 1 + (int32_t)draw(&state, OPTIONS_MAX);
+            for (int32_t o = 0; o < options; o++) {
+                const bool last = j == n - 1;
+                snug_chain_option *option = &c->options[count];
+                *option = (snug_chain_option){.fused = last,
+                                              .kept = last ? 0 : (int64_t)draw(&state, 100),
+                                              .input_needed = !last && draw(&state, 2) == 0,
+                                              .output_kept = !last && draw(&state, 2) == 0,
+                                              .backward_bytes = (int64_t)draw(&state, 60)};
+                option->forward_count = random_tiles(&state, j - i + 1, c->tiles[count][0]);
+                option->forward = c->tiles[count][0];
+                if (!last) {
+                    option->backward_count = random_tiles(&state, j - i + 1, c->tiles[count][1]);
+                    option->backward = c->tiles[count][1];
+                }
+                count++;
+            }
+        }
+    }
+    c->first[n * n] = count;
+    c->chain = (snug_chain){.stage_count = n, .options = c->options, .first = c->first,
+                            .boundary = c->boundary, .fixed_bytes = 10};
+}
+
+/** Best of all plans, found by trying all of them. */
+typedef struct brute {
+    const snug_chain *chain;
+    int64_t budget;
+    double seconds;
+    int64_t smallest;
+} brute;
+
+/* Written from the formulas of the header, not from the solver. (Tests may recurse.) */
+static void try_all(brute *b, int32_t i, bool boundary_kept, int64_t m, int64_t peak,
+                    double seconds)
+{
+    const snug_chain *c = b->chain;
+    const int32_t n = c->stage_count;
+    if (i == n) {
+        b->smallest = peak < b->smallest ? peak : b->smallest;
+        if (peak <= b->budget && seconds < b->seconds) {
+            b->seconds = seconds;
+        }
+        return;
+    }
+    const int64_t x = boundary_kept ? 0 : c->boundary[i];
+    for (int32_t j = i; j < n; j++) {
+        for (int32_t k = c->first[i * n + j]; k < c->first[i * n + j + 1]; k++) {
+            const snug_chain_option *o = &c->options[k];
+            for (int32_t f = 0; f < o->forward_count; f++) {
+                const int64_t y = o->output_kept ? 0 : c->boundary[j + 1];
+                int64_t forward = c->fixed_bytes + m + x + o->forward[f].bytes;
+                forward += o->fused ? o->backward_bytes : o->kept + y;
+                const int64_t worst = forward > peak ? forward : peak;
+                const double t = seconds + o->forward[f].seconds;
+                if (o->fused) {
+                    try_all(b, j + 1, false, m, worst, t);
+                    continue;
+                }
+                const int64_t held = o->kept + (o->input_needed ? x : 0);
+                for (int32_t g = 0; g < o->backward_count; g++) {
+                    const int64_t backward = c->fixed_bytes + m + held + o->backward_bytes +
+                                             o->backward[g].bytes;
+                    try_all(b, j + 1, o->output_kept, m + held,
+                            backward > worst ? backward : worst, t + o->backward[g].seconds);
+                }
+            }
+        }
+    }
+}
+
+static void equals_brute_force(void **unused)
+{
+    static chain_case c;
+    static unsigned char block[8 << 20] __attribute__((aligned(64)));
+    int64_t compared = 0;
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_chain_segment segments[STAGES_MAX];
+        snug_chain_answer answer = {.segments = segments};
+        const int32_t n = 1 + (int32_t)(seed % 5);
+        snug_arena_init(&arena, "chain", block, sizeof block);
+        random_chain(seed, n, &c);
+        brute b = {.chain = &c.chain, .budget = 0, .seconds = 1e300, .smallest = INT64_MAX};
+        try_all(&b, 0, false, 0, 0, 0.0);
+        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_SMALLEST, 0, 1024, &arena, &answer, &err));
+        CHECK(answer.possible && answer.peak_bytes == b.smallest);
+        for (int64_t more = -1; more < 200; more += 13) {
+            b.budget = b.smallest + more;
+            b.seconds = 1e300;
+            try_all(&b, 0, false, 0, 0, 0.0);
+            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, b.budget, 1024, &arena,
+                                      &answer, &err));
+            CHECK(answer.possible == (b.seconds < 1e300));
+            CHECK(!answer.possible || answer.seconds == b.seconds);
+            CHECK(!answer.possible || answer.peak_bytes <= b.budget);
+            compared += answer.possible ? 1 : 0;
+        }
+        CHECK(arena.used_bytes == 0);
+    }
+    CHECK(compared > 2000);
+}
+
+static void more_bytes_are_never_slower(void **unused)
+{
+    static chain_case c;
+    static unsigned char block[8 << 20] __attribute__((aligned(64)));
+    (void)unused;
+    for (uint64_t seed = 500; seed < 540; seed++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_chain_segment segments[STAGES_MAX];
+        snug_chain_answer answer = {.segments = segments};
+        double before = 1e300;
+        bool possible = false;
+        snug_arena_init(&arena, "chain", block, sizeof block);
+        random_chain(seed, STAGES_MAX, &c);
+        for (int64_t budget = 0; budget < 1000; budget += 7) {
+            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, budget, 1024, &arena, &answer,
+                                      &err));
+            CHECK(answer.possible || !possible);
+            CHECK(!answer.possible || answer.seconds <= before);
+            possible = answer.possible;
+            before = answer.possible ? answer.seconds : before;
+        }
+        CHECK(possible);
+    }
+}
+
+static void thinned_fronts_stay_possible(void **unused)
+{
+    static chain_case c;
+    static unsigned char block[8 << 20] __attribute__((aligned(64)));
+    (void)unused;
+    for (uint64_t seed = 900; seed < 930; seed++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_chain_segment segments[STAGES_MAX];
+        snug_chain_answer exact = {.segments = segments};
+        snug_chain_answer thin = {.segments = segments};
+        snug_arena_init(&arena, "chain", block, sizeof block);
+        random_chain(seed, STAGES_MAX, &c);
+        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, 1024, &arena, &exact, &err));
+        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, 8, &arena, &thin, &err));
+        CHECK(!thin.possible || (exact.possible && thin.seconds >= exact.seconds));
+        CHECK(!thin.possible || thin.peak_bytes <= 300);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_brute_force),
+        cmocka_unit_test(more_bytes_are_never_slower),
+        cmocka_unit_test(thinned_fronts_stay_possible),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
