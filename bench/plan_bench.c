@@ -1,4 +1,5 @@
-/* How long planning takes and what it finds: the full-size time-series model, and chains of 64 stages. */
+/* How long planning takes and what it finds: the full-size time-series model, and chains of 64
+ * stages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +58,9 @@ static void build_chain(snug_graph *graph, snug_arena *arena, int32_t stages)
     check(snug_graph_init(graph, arena, 4096, 16384, &err), &err);
     check(snug_graph_source(graph, "input", SNUG_F32, snug_shape_2(LENGTH, WIDTH), 0, &x, &err),
           &err);
-    check(snug_graph_source(graph, "target", SNUG_F32, snug_shape_2(LENGTH, WIDTH), 1, &target,
-                            &err),
-          &err);
+    check(
+        snug_graph_source(graph, "target", SNUG_F32, snug_shape_2(LENGTH, WIDTH), 1, &target, &err),
+        &err);
     for (int32_t s = 0; s < stages; s++) {
         char name[64];
         snug_tensor_id w = -1;
@@ -107,9 +108,11 @@ static void measure(const char *title, snug_graph *graph, int64_t batch, const d
         snug_program program;
         snug_text text;
         snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 22);
-        const snug_plan_request request = {
-            .graph = graph, .batch = batch, .threads = 2,
-            .budget_bytes = k < 0 ? 0 : (int64_t)(mebibytes[k] * 1048576.0)};
+        const snug_plan_request request = {.graph = graph,
+                                           .batch = batch,
+                                           .threads = 2,
+                                           .budget_bytes =
+                                               k < 0 ? 0 : (int64_t)(mebibytes[k] * 1048576.0)};
         const double start = now_seconds();
         const snug_status status = snug_plan_make(&request, &arena, &program, &facts, &err);
         const double seconds = now_seconds() - start;
@@ -140,9 +143,8 @@ static void measure(const char *title, snug_graph *graph, int64_t batch, const d
         snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
     }
     for (int32_t i = 0; i < facts.point_count; i++) {
-        printf("    %10.2f MiB  %8.4f s  %lld\n",
-               (double)facts.points[i].arena_bytes / 1048576.0, facts.points[i].seconds,
-               (long long)facts.points[i].micro_batch);
+        printf("    %10.2f MiB  %8.4f s  %lld\n", (double)facts.points[i].arena_bytes / 1048576.0,
+               facts.points[i].seconds, (long long)facts.points[i].micro_batch);
     }
 }
 

@@ -28,8 +28,7 @@ typedef struct snug_exec_shown {
     const void *data; /* Valid during the call. */
 } snug_exec_shown;
 
-typedef snug_status (*snug_exec_emit)(void *context, const snug_exec_shown *shown,
-                                      snug_error *err);
+typedef snug_status (*snug_exec_emit)(void *context, const snug_exec_shown *shown, snug_error *err);
 
 typedef struct snug_exec snug_exec;
 
@@ -37,7 +36,7 @@ typedef struct snug_exec snug_exec;
 typedef struct snug_exec_calls {
     snug_exec_fetch fetch; /* NULL only for graphs without sources. */
     void *fetch_context;
-    snug_exec_emit emit;   /* NULL: sinks show nothing. */
+    snug_exec_emit emit; /* NULL: sinks show nothing. */
     void *emit_context;
 } snug_exec_calls;
 
@@ -70,7 +69,8 @@ SNUG_MUST_CHECK snug_status snug_exec_init(const snug_program *program, snug_gra
 SNUG_MUST_CHECK snug_status snug_exec_step(snug_exec *exec, const snug_step_context *step,
                                            const snug_exec_calls *calls, snug_error *err);
 
-/** Where a parameter, a state or the loss partials lie; NULL: the program has no fixed place for it. */
+/** Where a parameter, a state or the loss partials lie; NULL: the program has no fixed place for
+ * it. */
 void *snug_exec_tensor(const snug_exec *exec, snug_tensor_id tensor);
 
 /**

@@ -20,7 +20,8 @@ typedef struct snug_file {
     int handle;       /* File descriptor + 1; 0 is closed. */
     const char *path; /* Borrowed. */
     int64_t bytes;    /* Size at the open. */
-    int64_t modified_ns; /* Time of the last change at the open, for reading; compare, do not print. */
+    int64_t
+        modified_ns; /* Time of the last change at the open, for reading; compare, do not print. */
 } snug_file;
 
 /** Opens for reading; a folder, pipe or socket is SNUG_CODE_IO. */

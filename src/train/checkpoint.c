@@ -136,10 +136,11 @@ static snug_status check_room(const char *folder, const snug_checkpoint_set *set
     const int64_t bytes = snug_checkpoint_bytes(set);
     SNUG_TRY(snug_disk_free(folder, &free_bytes, err));
     if (free_bytes < bytes) {
-        return SNUG_FAIL(err, SNUG_CODE_FULL,
-                         "a checkpoint needs %s and '%s' has %s free; the previous one is untouched: "
-                         "free space and continue with --resume",
-                         snug_size_text(bytes, needs), folder, snug_size_text(free_bytes, has));
+        return SNUG_FAIL(
+            err, SNUG_CODE_FULL,
+            "a checkpoint needs %s and '%s' has %s free; the previous one is untouched: "
+            "free space and continue with --resume",
+            snug_size_text(bytes, needs), folder, snug_size_text(free_bytes, has));
     }
     return SNUG_OK;
 }

@@ -1,4 +1,5 @@
-/* Checkpoints: RUN/checkpoints/step-N holds weights, optimizer and state; last and best point to one. */
+/* Checkpoints: RUN/checkpoints/step-N holds weights, optimizer and state; last and best point to
+ * one. */
 #ifndef SNUG_TRAIN_CHECKPOINT_H
 #define SNUG_TRAIN_CHECKPOINT_H
 
@@ -26,16 +27,16 @@ int64_t snug_checkpoint_buffer_bytes(int64_t weight_count, int64_t state_count);
 int64_t snug_checkpoint_bytes(const snug_checkpoint_set *set);
 
 /**
- * Saves to RUN/checkpoints/step-N (N is state->step) and points `last` (and `best` when asked) there;
- * then removes all but the `keep` newest and the best. Everything is synced before a name changes:
- * whatever instant the process dies at, `last` is whole.
+ * Saves to RUN/checkpoints/step-N (N is state->step) and points `last` (and `best` when asked)
+ * there; then removes all but the `keep` newest and the best. Everything is synced before a name
+ * changes: whatever instant the process dies at, `last` is whole.
  *
  * @param folder   RUN/checkpoints; exists.
  * @param keep     >= 1.
  * @param[out] out_path  SNUG_PATH_BYTES; the new folder.
  * @mem     Allocates nothing of ours; libc opens folders.
- * @errors  SNUG_CODE_FULL when the disk is, or would be, full; SNUG_CODE_IO. The earlier checkpoints
- *          stay as they were.
+ * @errors  SNUG_CODE_FULL when the disk is, or would be, full; SNUG_CODE_IO. The earlier
+ * checkpoints stay as they were.
  */
 SNUG_MUST_CHECK snug_status snug_checkpoint_save(const char *folder, const snug_checkpoint_set *set,
                                                  const snug_train_state *state, bool best,
@@ -47,9 +48,8 @@ SNUG_MUST_CHECK snug_status snug_checkpoint_save(const char *folder, const snug_
  * @errors  SNUG_CODE_NOT_FOUND for a missing tensor, with its name; SNUG_CODE_DATA for a shape;
  *          SNUG_CODE_IO, SNUG_CODE_FORMAT. Weights may be partly overwritten on failure.
  */
-SNUG_MUST_CHECK snug_status snug_checkpoint_load(const char *folder,
-                                                 const snug_checkpoint_set *set, bool with_states,
-                                                 snug_arena *arena, snug_train_state *out_state,
-                                                 snug_error *err);
+SNUG_MUST_CHECK snug_status snug_checkpoint_load(const char *folder, const snug_checkpoint_set *set,
+                                                 bool with_states, snug_arena *arena,
+                                                 snug_train_state *out_state, snug_error *err);
 
 #endif

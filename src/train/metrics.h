@@ -11,8 +11,8 @@
 typedef struct snug_metrics {
     int64_t target_count; /* K */
     int64_t samples;
-    double rows;           /* Rows that count. */
-    double *square_error;  /* [K] each. */
+    double rows;          /* Rows that count. */
+    double *square_error; /* [K] each. */
     double *absolute_error;
     double *sum;
     double *square;
@@ -38,7 +38,8 @@ SNUG_MUST_CHECK snug_status snug_metrics_init(snug_metrics *metrics, int64_t tar
 void snug_metrics_reset(snug_metrics *metrics);
 /** Adds one sample. */
 void snug_metrics_add(snug_metrics *metrics, const snug_metrics_sample *sample);
-/** Metrics over all targets; per target into the arrays [K], which may be NULL. NaN without rows. */
+/** Metrics over all targets; per target into the arrays [K], which may be NULL. NaN without rows.
+ */
 snug_metrics_result snug_metrics_finish(const snug_metrics *metrics, double *out_mse,
                                         double *out_mae, double *out_r2);
 

@@ -17,8 +17,9 @@ struct snug_output {
     output_kind kind;
     snug_predict_options options;
     int64_t rows, target_count;
-    int64_t next_row; /* First row of the current file that is not written yet: no row comes twice. */
-    int64_t file;     /* -1 before the first. */
+    int64_t
+        next_row; /* First row of the current file that is not written yet: no row comes twice. */
+    int64_t file; /* -1 before the first. */
     int64_t written;
     double rate;
     snug_arena arena;

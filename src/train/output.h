@@ -1,4 +1,5 @@
-/* Predictions on their way out: CSV or HDF5, one row per predicted time step, in the data's units. */
+/* Predictions on their way out: CSV or HDF5, one row per predicted time step, in the data's units.
+ */
 #ifndef SNUG_TRAIN_OUTPUT_H
 #define SNUG_TRAIN_OUTPUT_H
 

@@ -1,4 +1,5 @@
-/* What a session is inside: settings, data, graph and programs, and, once it runs, memory and state. */
+/* What a session is inside: settings, data, graph and programs, and, once it runs, memory and
+ * state. */
 #ifndef SNUG_TRAIN_SESSION_H
 #define SNUG_TRAIN_SESSION_H
 
@@ -53,7 +54,7 @@ enum { SNUG_STEP_TIMES = 4096 };
 
 /** The inputs of a sink's tile as they are shown one after the other. */
 typedef struct snug_session_shown {
-    int32_t inputs; /* Of the sink. */
+    int32_t inputs;      /* Of the sink. */
     const void *data[4]; /* Prediction, target, loss, mask. */
 } snug_session_shown;
 
@@ -94,10 +95,10 @@ struct snug_session {
     snug_status plan_status; /* SNUG_OK or SNUG_CODE_BUDGET, with the planner's words below. */
     snug_error plan_error;
     snug_session_bytes bytes;
-    int64_t arena_bytes;          /* The largest program's. */
+    int64_t arena_bytes; /* The largest program's. */
     int64_t predicted_peak_bytes;
     int64_t minimum_budget_bytes;
-    int64_t batch;                /* Global: batch size times accumulation. */
+    int64_t batch; /* Global: batch size times accumulation. */
     int64_t steps_per_epoch, step_count;
 
     /* While it runs. */
@@ -118,8 +119,8 @@ struct snug_session {
     int64_t saved_step; /* Of the last checkpoint. */
     snug_train_state state;
     const snug_observer *observer;
-    snug_step_context step; /* Of the step being run. */
-    int64_t step_times;     /* Entries written to buffers.step_seconds, ever. */
+    snug_step_context step;     /* Of the step being run. */
+    int64_t step_times;         /* Entries written to buffers.step_seconds, ever. */
     snug_evaluation evaluation; /* The last one; target_count 0: none yet. */
     snug_run_summary summary;
     int64_t start_ns;
@@ -131,8 +132,8 @@ struct snug_session {
 };
 
 /** Calls the observer's message function, if there is one. */
-void snug_session_message(const snug_session *session, snug_message_level level,
-                          const char *format, ...) SNUG_PRINTF(3, 4);
+void snug_session_message(const snug_session *session, snug_message_level level, const char *format,
+                          ...) SNUG_PRINTF(3, 4);
 
 /** snug_session_open() from settings. `out_session` is the caller's: snug_session_close(). */
 SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
@@ -151,7 +152,14 @@ int64_t snug_session_buffers_size(const snug_session *session);
 /** The executors' sink: predictions of an evaluation, one input of the sink at a time. */
 snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_error *err);
 
-/** Takes everything a run needs: pool, source, arena, executors, buffers; loads or makes weights. */
+/**
+ * Takes what executors will take of the set-up arena, and gives it back to the arena: what the arena
+ * holds then is all that a run needs, and is counted by the plan.
+ */
+SNUG_MUST_CHECK snug_status snug_session_rehearse(snug_session *session, snug_error *err);
+
+/** Takes everything a run needs: pool, source, arena, executors, buffers; loads or makes weights.
+ */
 SNUG_MUST_CHECK snug_status snug_session_set_up(snug_session *session, snug_error *err);
 /** Gives it back; half-made is allowed. */
 void snug_session_tear_down(snug_session *session);

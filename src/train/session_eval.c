@@ -1,4 +1,5 @@
-/* Evaluation and prediction: forward programs, running metrics, one tile of predictions at a time. */
+/* Evaluation and prediction: forward programs, running metrics, one tile of predictions at a time.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,7 @@
 /** How to undo the normalisation of the sample at `position` of the part. */
 static snug_timeseries_session session_of(const snug_session *session, int64_t position)
 {
-    const snug_timeseries_place place =
-        snug_timeseries_locate(session->index, false, 0, position);
+    const snug_timeseries_place place = snug_timeseries_locate(session->index, false, 0, position);
     return snug_timeseries_session_at(session->index, place.file);
 }
 
@@ -106,11 +106,11 @@ static snug_status run_part(snug_session *session, double *out_normaliser, snug_
     snug_source *source = session->source;
     const int64_t samples = source->calls->sample_count(source, false);
     for (int64_t first = 0; first < samples; first += session->batch) {
-        const snug_source_batch batch = {
-            .first_position = first, .count = snug_min_i64(session->batch, samples - first)};
+        const snug_source_batch batch = {.first_position = first,
+                                         .count = snug_min_i64(session->batch, samples - first)};
         const int64_t after = first + batch.count;
-        const snug_source_batch next = {
-            .first_position = after, .count = snug_min_i64(session->batch, samples - after)};
+        const snug_source_batch next = {.first_position = after,
+                                        .count = snug_min_i64(session->batch, samples - after)};
         SNUG_TRY(source->calls->begin(source, &batch, next.count > 0 ? &next : NULL, err));
         /* Shares are not divided yet: the normaliser is the sum over all batches. */
         const snug_step_context step = {.seed = (uint64_t)session->settings.seed,

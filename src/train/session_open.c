@@ -1,4 +1,5 @@
-/* Opening a session: machine, budget, data, model and graph, in that order; nothing large is taken. */
+/* Opening a session: machine, budget, data, model and graph, in that order; nothing large is taken.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,8 +18,8 @@ enum {
     REQUESTS_MAX = 1 << 16
 };
 
-void snug_session_message(const snug_session *session, snug_message_level level,
-                          const char *format, ...)
+void snug_session_message(const snug_session *session, snug_message_level level, const char *format,
+                          ...)
 {
     char text[SNUG_ERROR_MESSAGE_BYTES];
     va_list arguments;
@@ -109,8 +110,8 @@ static snug_status choose_model(const snug_session *session, snug_model_options 
     SNUG_TRY(choose_loss(settings, options, err));
     SNUG_TRY(choose_decoder(settings, options, err));
     choose_stages(settings, options);
-    options->purpose = session->purpose == SNUG_PURPOSE_PREDICT ? SNUG_MODEL_PREDICT
-                                                                : SNUG_MODEL_EVALUATE;
+    options->purpose =
+        session->purpose == SNUG_PURPOSE_PREDICT ? SNUG_MODEL_PREDICT : SNUG_MODEL_EVALUATE;
     options->window =
         settings->data_padding_left + settings->data_window + settings->data_padding_right;
     options->has_mask = settings->data_mask;
@@ -137,7 +138,8 @@ static snug_status make_data_options(snug_session *session, snug_error *err)
     const snug_settings *s = &session->settings;
     snug_model_options probe = session->model.options;
     snug_model_shapes shapes;
-    /* The context follows from kernels and strides alone; the rest is filled in to be consistent. */
+    /* The context follows from kernels and strides alone; the rest is filled in to be consistent.
+     */
     probe.inputs = 1;
     probe.targets = 1;
     probe.sample_rate = s->model_sample_rate > 0.0 ? s->model_sample_rate : 2000.0;
@@ -180,8 +182,7 @@ static snug_status make_data_options(snug_session *session, snug_error *err)
     const bool by_train = strcmp(s->data_normalize_with, "train") == 0;
     const snug_normalise how = by_train ? SNUG_NORMALISE_TRAIN : SNUG_NORMALISE_SESSION;
     session->data_options.normalise_inputs = s->data_normalize ? how : SNUG_NORMALISE_NONE;
-    session->data_options.normalise_targets =
-        s->data_normalize_targets ? how : SNUG_NORMALISE_NONE;
+    session->data_options.normalise_targets = s->data_normalize_targets ? how : SNUG_NORMALISE_NONE;
     return SNUG_OK;
 }
 
@@ -257,11 +258,12 @@ static snug_status choose_steps(snug_session *session, snug_error *err)
         s->scheduler_warmup_steps > 0
             ? s->scheduler_warmup_steps
             : (int64_t)(s->scheduler_warmup_epochs * (double)session->steps_per_epoch + 0.5);
-    session->schedule = (snug_schedule){.peak = s->optimizer_lr,
-                                        .end = s->scheduler_min_lr,
-                                        .power = 1.0,
-                                        .warmup_steps = snug_min_i64(warmup, session->step_count - 1),
-                                        .total_steps = session->step_count};
+    session->schedule =
+        (snug_schedule){.peak = s->optimizer_lr,
+                        .end = s->scheduler_min_lr,
+                        .power = 1.0,
+                        .warmup_steps = snug_min_i64(warmup, session->step_count - 1),
+                        .total_steps = session->step_count};
     const char *name = strcmp(s->scheduler_name, "none") == 0 || s->scheduler_name[0] == '\0'
                            ? "constant"
                            : s->scheduler_name;
@@ -282,9 +284,10 @@ static snug_status open_folder(snug_session *session, snug_error *err)
     SNUG_TRY(snug_path_join(session->out, "checkpoints/last", path, err));
     const bool has_checkpoint = snug_path_look(path) == SNUG_PATH_FOLDER;
     if (has_checkpoint && !session->resume) {
-        return SNUG_FAIL(err, SNUG_CODE_BUSY,
-                         "'%s' holds a run already: continue it with --resume, or choose another --out",
-                         session->out);
+        return SNUG_FAIL(
+            err, SNUG_CODE_BUSY,
+            "'%s' holds a run already: continue it with --resume, or choose another --out",
+            session->out);
     }
     return SNUG_OK;
 }
@@ -325,8 +328,8 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
 {
     snug_status status = SNUG_OK;
     void *memory = NULL;
-    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_session), false, &memory,
-                           err));
+    SNUG_TRY(
+        snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_session), false, &memory, err));
     snug_session *session = memory;
     session->settings = *settings;
     session->purpose = options->purpose;

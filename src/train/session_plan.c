@@ -12,7 +12,8 @@
 #include "train/session.h"
 
 enum {
-    /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md. */
+    /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md.
+     */
     TOUCH_BYTES = 1536 << 10,
     /* The floor differs by some pages from run to run, as the kernel maps files around a fault; the
      * smallest budget is named with room for that, so that the next run keeps to it. */
@@ -47,7 +48,7 @@ static int64_t beside_arena(const snug_session *session)
 
 static const snug_program *main_program(const snug_session *session)
 {
-    return session->has_train                                 ? &session->train
+    return session->has_train                         ? &session->train
            : session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict
                                                       : &session->evaluate;
 }
@@ -57,14 +58,14 @@ static snug_status plan_one(snug_session *session, snug_plan_mode mode, int64_t 
                             snug_error *err)
 {
     const bool shares = session->has_train && mode != SNUG_PLAN_TRAIN;
-    const snug_plan_request request = {
-        .graph = &session->graph,
-        .mode = mode,
-        .batch = session->batch,
-        .threads = session->threads,
-        .budget_bytes = budget,
-        .persistent_bytes_min = shares ? session->train.persistent_bytes : 0,
-        .scratch = scratch};
+    const snug_plan_request request = {.graph = &session->graph,
+                                       .mode = mode,
+                                       .batch = session->batch,
+                                       .threads = session->threads,
+                                       .budget_bytes = budget,
+                                       .persistent_bytes_min =
+                                           shares ? session->train.persistent_bytes : 0,
+                                       .scratch = scratch};
     return snug_plan_make(&request, &session->setup, out, facts, err);
 }
 
@@ -107,8 +108,8 @@ static snug_status plan_within(snug_session *session, snug_error *err)
      * for the program that is not for training: its least is only known once the other fits. */
     for (int32_t i = 0; i < 2 && smallest == SNUG_CODE_BUDGET; i++) {
         snug_error ignored = {0};
-        smallest = plan_programs(session, session->plan_facts.minimum_arena_bytes, &scratch,
-                                 &ignored);
+        smallest =
+            plan_programs(session, session->plan_facts.minimum_arena_bytes, &scratch, &ignored);
         if (snug_failed(smallest) && smallest != SNUG_CODE_BUDGET) {
             session->plan_error = ignored;
         }
@@ -119,10 +120,13 @@ static snug_status plan_within(snug_session *session, snug_error *err)
         return snug_error_pass(err, smallest, __FILE__, __LINE__);
     }
     /* The programs were added to the set-up arena after it was measured. */
+    if (!snug_failed(smallest)) {
+        SNUG_TRY(snug_session_rehearse(session, err));
+    }
     SNUG_TRY(measure_bytes(session, err));
     session->predicted_peak_bytes = beside_arena(session) + session->arena_bytes;
-    session->minimum_budget_bytes = beside_arena(session) +
-                                    session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES;
+    session->minimum_budget_bytes =
+        beside_arena(session) + session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES;
     return SNUG_OK;
 }
 
@@ -139,7 +143,8 @@ static void say_too_small(snug_session *session)
     session->plan_error = (snug_error){0};
     session->plan_status = SNUG_FAIL(
         &session->plan_error, SNUG_CODE_BUDGET,
-        "a budget of %s is too small: the smallest that fits is --budget %lldMiB (program, data and "
+        "a budget of %s is too small: the smallest that fits is --budget %lldMiB (program, data "
+        "and "
         "buffers %s, arena %s; largest in it: %s); a smaller window, model, data.num_workers or "
         "data.chunk_cache_size needs less",
         snug_size_text(session->budget.bytes, asked),
@@ -269,7 +274,8 @@ static void write_text(const snug_session *session, snug_text *text)
     snug_plan_summary plan;
     char size[SNUG_SIZE_TEXT_BYTES], other[SNUG_SIZE_TEXT_BYTES];
     snug_session_plan(session, &plan);
-    snug_text_add(text, "Model      %s, %.2f M parameters, %lld inputs, %lld targets, window %lld\n",
+    snug_text_add(text,
+                  "Model      %s, %.2f M parameters, %lld inputs, %lld targets, window %lld\n",
                   session->settings.model_name, (double)session->model.parameter_count / 1e6,
                   (long long)session->facts.input_count, (long long)session->facts.target_count,
                   (long long)session->facts.window_rows);
@@ -326,13 +332,15 @@ static const struct {
     const char *text;
 } EXPLANATIONS[] = {
     {"weights", "f32 parameters of the model; they live through the run"},
-    {"gradients", "one f32 for each trainable parameter, from its first contribution to the update"},
+    {"gradients",
+     "one f32 for each trainable parameter, from its first contribution to the update"},
     {"optimizer", "the optimizer's moments: two f32 a parameter for adam and adamw"},
     {"activations", "what forward keeps for backward, the tiles in flight and their gradients"},
     {"workspace", "scratch of kernels, packed weights, and the gaps that packing leaves"},
     {"data", "index, loader ring, chunk cache, and the inputs and targets in the arena"},
     {"runtime", "program, libraries, stacks, graph and plan, checkpoint buffer"},
-    {"micro_batch", "samples that are computed at once; the plan's choice, it never changes the result"},
+    {"micro_batch",
+     "samples that are computed at once; the plan's choice, it never changes the result"},
     {"accumulation", "micro-batches that make one global batch"},
     {"time_ratio", "predicted time of a step over that of the fastest plan without a budget"},
 };

@@ -89,20 +89,22 @@ static snug_status make_items(snug_session *session, snug_error *err)
     const snug_exec *exec = session->has_train ? session->exec_train : session->exec_evaluate;
     void *memory = NULL;
     int64_t weight = 0, state = 0;
-    SNUG_TRY(take(session, (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
+    SNUG_TRY(take(session,
+                  (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
                   &memory, err));
     snug_safetensors_item *items = memory;
     for (int64_t i = 0; i < graph->tensor_count; i++) {
         const snug_tensor *tensor = &graph->tensors[i];
         const snug_tensor_id id = (snug_tensor_id)i;
         if (tensor->kind == SNUG_TENSOR_PARAMETER) {
-            items[weight++] = (snug_safetensors_item){
-                .name = tensor->name, .layout = file_layout(graph, id),
-                .data = snug_exec_tensor(exec, id)};
+            items[weight++] = (snug_safetensors_item){.name = tensor->name,
+                                                      .layout = file_layout(graph, id),
+                                                      .data = snug_exec_tensor(exec, id)};
         } else if (is_saved_state(tensor)) {
-            items[counts.parameters + state++] = (snug_safetensors_item){
-                .name = tensor->name, .layout = snug_tensor_layout_plain(&tensor->shape),
-                .data = snug_exec_tensor(exec, id)};
+            items[counts.parameters + state++] =
+                (snug_safetensors_item){.name = tensor->name,
+                                        .layout = snug_tensor_layout_plain(&tensor->shape),
+                                        .data = snug_exec_tensor(exec, id)};
         }
     }
     b->checkpoint.weights = items;
@@ -183,8 +185,8 @@ static snug_status schedule(snug_session *session, const snug_exec *exec, bool t
     const snug_mark start = snug_arena_mark(&session->setup);
     const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
     void *asked_memory = NULL, *memory = NULL;
-    SNUG_TRY_DONE(snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &asked_memory,
-                                   err));
+    SNUG_TRY_DONE(
+        snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &asked_memory, err));
     SNUG_TRY_DONE(
         snug_arena_array(&session->setup, count, sizeof(snug_source_request), &memory, err));
     snug_exec_request *asked = asked_memory;
@@ -197,6 +199,45 @@ static snug_status schedule(snug_session *session, const snug_exec *exec, bool t
     }
     SNUG_TRY_DONE(
         session->source->calls->schedule(session->source, training, requests, count, err));
+
+done:
+    snug_arena_rewind(&session->setup, start);
+    return status;
+}
+
+/** Takes what one executor and the list of its requests take of the set-up arena. */
+static snug_status rehearse_one(snug_session *session, const snug_program *program, snug_error *err)
+{
+    snug_exec *exec = NULL;
+    void *memory = NULL;
+    /* Without memory of its own: an executor is only bound here, no step is made. */
+    SNUG_TRY(snug_exec_init(program, &session->graph, NULL, (snug_kernel_isa)session->isa,
+                            &snug_parallel_serial, &session->setup, &exec, err));
+    const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
+    const snug_mark start = snug_arena_mark(&session->setup);
+    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &memory, err));
+    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_source_request), &memory, err));
+    snug_arena_rewind(&session->setup, start);
+    return SNUG_OK;
+}
+
+snug_status snug_session_rehearse(snug_session *session, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(&session->setup);
+    const snug_program *forward =
+        session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict : &session->evaluate;
+    const tensor_counts counts = count_tensors(&session->graph);
+    void *memory = NULL;
+    if (session->has_train) {
+        SNUG_TRY_DONE(rehearse_one(session, &session->train, err));
+    }
+    SNUG_TRY_DONE(rehearse_one(session, forward, err));
+    /* The best weights may be loaded again at the end of a run, when the door is shut. */
+    SNUG_TRY_DONE(snug_arena_alloc(
+        &session->setup,
+        snug_safetensors_header_bytes(NULL, snug_max_i64(counts.parameters, counts.states)),
+        &memory, err));
 
 done:
     snug_arena_rewind(&session->setup, start);
@@ -235,8 +276,7 @@ static void make_weights(snug_session *session)
                                    snug_shape_count(&tensor->shape),
                                    snug_exec_tensor(session->exec_train, id));
         } else if (tensor->kind == SNUG_TENSOR_STATE) {
-            memset(snug_exec_tensor(session->exec_train, id), 0,
-                   (size_t)snug_tensor_bytes(tensor));
+            memset(snug_exec_tensor(session->exec_train, id), 0, (size_t)snug_tensor_bytes(tensor));
         }
     }
 }
@@ -259,7 +299,8 @@ static snug_status find_checkpoint(const char *given, char out[SNUG_PATH_BYTES],
         }
     }
     return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
-                     "'%s' holds no model.safetensors, checkpoints/best or checkpoints/last", given);
+                     "'%s' holds no model.safetensors, checkpoints/best or checkpoints/last",
+                     given);
 }
 
 static snug_status resume_run(snug_session *session, snug_error *err)
@@ -272,10 +313,11 @@ static snug_status resume_run(snug_session *session, snug_error *err)
     SNUG_TRY(snug_checkpoint_load(path, &session->buffers.checkpoint, true, &session->setup,
                                   &session->state, err));
     if (session->state.result_hash != snug_session_result_hash(session)) {
-        return SNUG_FAIL(err, SNUG_CODE_CONFIG,
-                         "'%s' was trained with other settings that change the result; give the same "
-                         "configuration, or another --out",
-                         session->out);
+        return SNUG_FAIL(
+            err, SNUG_CODE_CONFIG,
+            "'%s' was trained with other settings that change the result; give the same "
+            "configuration, or another --out",
+            session->out);
     }
     if (session->state.data_hash != snug_session_data_hash(session)) {
         return SNUG_FAIL(err, SNUG_CODE_DATA,

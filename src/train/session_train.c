@@ -37,12 +37,24 @@ uint64_t snug_session_result_hash(const snug_session *session)
 {
     const snug_settings *s = &session->settings;
     const snug_graph *graph = &session->graph;
-    const double numbers[] = {
-        s->optimizer_lr, s->optimizer_weight_decay, s->optimizer_beta1, s->optimizer_beta2,
-        s->optimizer_eps, s->optimizer_momentum, s->training_clip_norm, s->scheduler_min_lr,
-        s->training_mae_weight, session->sample_rate, (double)session->batch, (double)s->seed,
-        (double)session->schedule.kind, (double)s->data_jitter, (double)s->data_rotate_channels,
-        (double)s->data_normalize, (double)s->data_normalize_targets, (double)s->data_mask};
+    const double numbers[] = {s->optimizer_lr,
+                              s->optimizer_weight_decay,
+                              s->optimizer_beta1,
+                              s->optimizer_beta2,
+                              s->optimizer_eps,
+                              s->optimizer_momentum,
+                              s->training_clip_norm,
+                              s->scheduler_min_lr,
+                              s->training_mae_weight,
+                              session->sample_rate,
+                              (double)session->batch,
+                              (double)s->seed,
+                              (double)session->schedule.kind,
+                              (double)s->data_jitter,
+                              (double)s->data_rotate_channels,
+                              (double)s->data_normalize,
+                              (double)s->data_normalize_targets,
+                              (double)s->data_mask};
     uint64_t hash = hash_text(0, s->optimizer_name);
     hash = hash_text(hash, s->training_loss);
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
@@ -142,10 +154,11 @@ static snug_status run_step(snug_session *session, double *out_loss, snug_error 
     /* A gradient that overflows under a finite loss would be in the weights, and in the next
      * checkpoint, before a loss shows it. */
     if (!isfinite(loss) || !isfinite(gradient_norm(session))) {
-        return SNUG_FAIL(err, SNUG_CODE_NUMERIC,
-                         "the %s of step %lld is not finite: lower optimizer.lr, set "
-                         "training.clip_norm, or look at the data; the last checkpoint is untouched",
-                         isfinite(loss) ? "gradient" : "loss", (long long)state->step + 1);
+        return SNUG_FAIL(
+            err, SNUG_CODE_NUMERIC,
+            "the %s of step %lld is not finite: lower optimizer.lr, set "
+            "training.clip_norm, or look at the data; the last checkpoint is untouched",
+            isfinite(loss) ? "gradient" : "loss", (long long)state->step + 1);
     }
     snug_sha256_add(&state->loss_hash, &loss, sizeof loss);
     state->loss = loss;
@@ -182,8 +195,7 @@ static snug_status report_step(snug_session *session, double loss, double second
                                      .rss_bytes = memory.resident_bytes,
                                      .peak_rss_bytes = memory.resident_peak_bytes};
     const int64_t every = snug_max_i64(1, session->settings.training_log_every_steps);
-    if (session->journal_open &&
-        (state->step % every == 0 || state->step == session->step_count)) {
+    if (session->journal_open && (state->step % every == 0 || state->step == session->step_count)) {
         SNUG_TRY(snug_journal_step(&session->journal, &record, err));
     }
     if (session->observer != NULL && session->observer->step != NULL) {
@@ -194,7 +206,8 @@ static snug_status report_step(snug_session *session, double loss, double second
                                          .loss = loss,
                                          .learning_rate = record.learning_rate,
                                          .gradient_norm = record.gradient_norm,
-                                         .samples_per_second = (double)session->step.batch / seconds,
+                                         .samples_per_second =
+                                             (double)session->step.batch / seconds,
                                          .elapsed_s = elapsed,
                                          .remaining_s = remaining_seconds(session, elapsed),
                                          .rss_bytes = record.rss_bytes,
@@ -220,8 +233,8 @@ static snug_status save(snug_session *session, bool best, snug_error *err)
     SNUG_TRY(snug_file_sync(&session->journal.file, err));
     SNUG_TRY(snug_path_join(session->out, "checkpoints", folder, err));
     SNUG_TRY(snug_checkpoint_save(folder, &session->buffers.checkpoint, &state, best,
-                                  snug_max_i64(1, session->settings.training_keep_checkpoints), path,
-                                  err));
+                                  snug_max_i64(1, session->settings.training_keep_checkpoints),
+                                  path, err));
     if (session->observer != NULL && session->observer->checkpoint != NULL) {
         const snug_checkpoint_report report = {
             .step = session->state.step,
@@ -393,7 +406,8 @@ snug_status snug_session_train(snug_session *session, const snug_observer *obser
     status = loop(session, err);
     if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
         snug_error ignored = {0};
-        const snug_status written = snug_summary_finish(session, status == SNUG_OK ? err : &ignored);
+        const snug_status written =
+            snug_summary_finish(session, status == SNUG_OK ? err : &ignored);
         status = status == SNUG_OK ? written : status;
         if (out_summary != NULL) {
             *out_summary = session->summary;

@@ -153,7 +153,8 @@ static snug_status read_text(snug_json_reader *reader, char *out, int64_t out_by
     snug_json_event event;
     SNUG_TRY(snug_json_next(reader, &event, err));
     if (event.kind != SNUG_JSON_STRING) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "byte %lld: expected text", (long long)event.offset);
+        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "byte %lld: expected text",
+                         (long long)event.offset);
     }
     return snug_json_unescape(&event, out, out_bytes, err);
 }

@@ -1,4 +1,5 @@
-/* Where a run stands: everything beside tensors that a resumed run needs to go on with the same bits. */
+/* Where a run stands: everything beside tensors that a resumed run needs to go on with the same
+ * bits. */
 #ifndef SNUG_TRAIN_STATE_H
 #define SNUG_TRAIN_STATE_H
 
@@ -9,21 +10,21 @@
 
 /** All zeros is the start of a run. */
 typedef struct snug_train_state {
-    int64_t step;           /* Optimizer steps done. */
-    int64_t epoch;          /* Of the next sample. */
-    int64_t position;       /* Of the next sample in the order of the epoch. */
-    int64_t samples;        /* Seen over all epochs. */
-    int64_t allocations;    /* Requests refused after the seal, over all parts of the run. */
-    int64_t best_step;      /* Step of the best evaluation; 0 before the first. */
-    double best_value;      /* Its validation loss. */
-    double loss;            /* Of the last step. */
-    int64_t bad_evaluations;/* Evaluations since the best one. */
-    int64_t journal_bytes;  /* metrics.jsonl up to this checkpoint; later lines are cut at resume. */
-    double seconds;         /* Training time over all parts of the run. */
+    int64_t step;            /* Optimizer steps done. */
+    int64_t epoch;           /* Of the next sample. */
+    int64_t position;        /* Of the next sample in the order of the epoch. */
+    int64_t samples;         /* Seen over all epochs. */
+    int64_t allocations;     /* Requests refused after the seal, over all parts of the run. */
+    int64_t best_step;       /* Step of the best evaluation; 0 before the first. */
+    double best_value;       /* Its validation loss. */
+    double loss;             /* Of the last step. */
+    int64_t bad_evaluations; /* Evaluations since the best one. */
+    int64_t journal_bytes; /* metrics.jsonl up to this checkpoint; later lines are cut at resume. */
+    double seconds;        /* Training time over all parts of the run. */
     uint64_t seed;
-    uint64_t result_hash;   /* Of all settings that change the result. */
-    uint64_t data_hash;     /* Of the data set's index. */
-    snug_sha256 loss_hash;  /* Over the bits of every step's loss, unfinished. */
+    uint64_t result_hash;  /* Of all settings that change the result. */
+    uint64_t data_hash;    /* Of the data set's index. */
+    snug_sha256 loss_hash; /* Over the bits of every step's loss, unfinished. */
 } snug_train_state;
 
 enum { SNUG_STATE_TEXT_BYTES = 4096 };

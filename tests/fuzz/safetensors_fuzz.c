@@ -1,4 +1,5 @@
-/* Fuzz target: the JSON header of a safetensors file, the data length taken from the first bytes. */
+/* Fuzz target: the JSON header of a safetensors file, the data length taken from the first bytes.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

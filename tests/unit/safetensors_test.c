@@ -20,8 +20,8 @@ static void round_trip_with_a_transposed_layout(void **state)
     float scalar = 7.5F, back[6] = {0}, plain[6] = {0};
     const snug_tensor_layout transposed = {.rank = 2, .extent = {3, 2}, .stride = {1, 3}};
     const snug_shape none = {0}, shape = snug_shape_2(3, 2);
-    const snug_safetensors_item items[] = {
-        {"a.weight", transposed, matrix}, {"scale", snug_tensor_layout_plain(&none), &scalar}};
+    const snug_safetensors_item items[] = {{"a.weight", transposed, matrix},
+                                           {"scale", snug_tensor_layout_plain(&none), &scalar}};
     const char *metadata[] = {"format", "pt", NULL};
 
     const int handle = mkstemp(path);
@@ -34,10 +34,12 @@ static void round_trip_with_a_transposed_layout(void **state)
     const snug_safetensors_entry *entry = snug_safetensors_find(&file, "a.weight");
     CHECK(entry != NULL && snug_shape_equal(&entry->shape, &shape));
     CHECK(snug_safetensors_find(&file, "b") == NULL);
-    CHECK_OK(snug_safetensors_read_f32(&file, entry, &transposed, back, buffer, sizeof buffer, &err));
+    CHECK_OK(
+        snug_safetensors_read_f32(&file, entry, &transposed, back, buffer, sizeof buffer, &err));
     CHECK(memcmp(back, matrix, sizeof matrix) == 0);
     const snug_tensor_layout straight = snug_tensor_layout_plain(&shape);
-    CHECK_OK(snug_safetensors_read_f32(&file, entry, &straight, plain, buffer, sizeof buffer, &err));
+    CHECK_OK(
+        snug_safetensors_read_f32(&file, entry, &straight, plain, buffer, sizeof buffer, &err));
     const float expected[6] = {1, 4, 2, 5, 3, 6};
     CHECK(memcmp(plain, expected, sizeof expected) == 0);
     const snug_shape wrong = snug_shape_2(2, 3);

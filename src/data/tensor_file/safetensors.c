@@ -34,12 +34,14 @@ static snug_status read_length(const snug_file *file, int64_t *out_bytes, snug_e
         length = length << 8 | raw[i];
     }
     if (length > (uint64_t)(file->bytes - 8)) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT,
-                         "the header claims %llu bytes, but %lld follow: truncated, or not safetensors",
-                         (unsigned long long)length, (long long)(file->bytes - 8));
+        return SNUG_FAIL(
+            err, SNUG_CODE_FORMAT,
+            "the header claims %llu bytes, but %lld follow: truncated, or not safetensors",
+            (unsigned long long)length, (long long)(file->bytes - 8));
     }
     if (length > SNUG_SAFETENSORS_HEADER_BYTES_MAX) {
-        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "a header of %llu bytes is more than the %d that are read",
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT,
+                         "a header of %llu bytes is more than the %d that are read",
                          (unsigned long long)length, SNUG_SAFETENSORS_HEADER_BYTES_MAX);
     }
     *out_bytes = (int64_t)length;

@@ -1,4 +1,5 @@
-/* safetensors files: an index that believes nothing, tensors read and written through a small buffer. */
+/* safetensors files: an index that believes nothing, tensors read and written through a small
+ * buffer. */
 #ifndef SNUG_DATA_TENSOR_FILE_SAFETENSORS_H
 #define SNUG_DATA_TENSOR_FILE_SAFETENSORS_H
 
@@ -53,7 +54,8 @@ typedef struct snug_safetensors {
  *          as much again for entries.
  * @threads One thread at a time.
  * @errors  SNUG_CODE_IO, SNUG_CODE_FORMAT with what is wrong and where, SNUG_CODE_LIMIT,
- *          SNUG_CODE_UNSUPPORTED for a dtype that snug does not know. `out` is untouched on failure.
+ *          SNUG_CODE_UNSUPPORTED for a dtype that snug does not know. `out` is untouched on
+ * failure.
  */
 SNUG_MUST_CHECK snug_status snug_safetensors_open(const char *path, snug_arena *arena,
                                                   snug_safetensors *out, snug_error *err);
@@ -75,7 +77,8 @@ SNUG_MUST_CHECK snug_status snug_safetensors_read_f32(const snug_safetensors *fi
                                                       void *buffer, int64_t buffer_bytes,
                                                       snug_error *err);
 
-/** What will be written: names and layouts in file order. `data` may be filled at any time before. */
+/** What will be written: names and layouts in file order. `data` may be filled at any time before.
+ */
 typedef struct snug_safetensors_item {
     const char *name;
     snug_tensor_layout layout;

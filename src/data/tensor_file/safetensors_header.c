@@ -55,7 +55,8 @@ static snug_status read_integers(snug_json_reader *reader, const char *what, int
             break;
         }
         if (event.kind != SNUG_JSON_NUMBER || count >= most) {
-            return SNUG_FAIL(err, SNUG_CODE_FORMAT, "header byte %lld: %s must be at most %lld numbers",
+            return SNUG_FAIL(err, SNUG_CODE_FORMAT,
+                             "header byte %lld: %s must be at most %lld numbers",
                              (long long)event.offset, what, (long long)most);
         }
         SNUG_TRY(snug_json_to_i64(&event, &out[count], err));
@@ -86,10 +87,10 @@ static snug_status check_entry(const snug_safetensors_entry *entry, int64_t data
                          (long long)data_bytes);
     }
     if (entry->end - entry->begin != bytes) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "tensor '%s': shape %s of %s needs %lld bytes, has %lld",
-                         entry->name, snug_shape_text(&entry->shape, text),
-                         snug_dtype_name(entry->dtype), (long long)bytes,
-                         (long long)(entry->end - entry->begin));
+        return SNUG_FAIL(err, SNUG_CODE_FORMAT,
+                         "tensor '%s': shape %s of %s needs %lld bytes, has %lld", entry->name,
+                         snug_shape_text(&entry->shape, text), snug_dtype_name(entry->dtype),
+                         (long long)bytes, (long long)(entry->end - entry->begin));
     }
     return SNUG_OK;
 }
