@@ -21,6 +21,7 @@ typedef struct checker {
     int64_t *seen;        /* [node] Samples it has run on, in order. */
     bool *required;       /* [node] Must run exactly once a sample, or once a step. */
     bool *updated;        /* [tensor] An update has written it. */
+    bool *zeroed;         /* [tensor] This step started it from zero. */
     int64_t batch;        /* Of this interpretation. */
 } checker;
 
@@ -338,7 +339,8 @@ static snug_status check_addition(const checker *k, int32_t node, const region *
                                   snug_error *err)
 {
     const snug_graph *g = k->graph;
-    if (!holds(k, out->begin, out->end, out->tensor, out->base)) {
+    if (!k->zeroed[out->tensor] ||
+        !holds(k, out->begin, out->end, out->tensor, out->base)) {
         return SNUG_WRONG("'%s' adds to '%s', which was not zeroed or was lost",
                           node_name(k, node), g->tensors[out->tensor].name);
     }
@@ -468,6 +470,7 @@ static snug_status zero_before(checker *k, int64_t loop, snug_error *err)
                 }
             }
         }
+        k->zeroed[buffer->tensor] = true;
         SNUG_TRY(write_span(k, buffer->offset, buffer->offset + buffer->bytes, -1, 0, err));
         SNUG_TRY(write_span(k, buffer->offset, buffer->offset + k->bytes[buffer->tensor],
                             buffer->tensor, buffer->offset, err));
@@ -555,6 +558,7 @@ static snug_status interpret(checker *k, int64_t batch, snug_error *err)
     k->span_count = 0;
     memset(k->seen, 0, (size_t)k->graph->node_count * sizeof *k->seen);
     memset(k->updated, 0, (size_t)k->graph->tensor_count * sizeof *k->updated);
+    memset(k->zeroed, 0, (size_t)k->graph->tensor_count * sizeof *k->zeroed);
     for (int64_t b = 0; b < p->buffer_count; b++) {
         const snug_plan_buffer *buffer = &p->buffers[b];
         if (buffer->persistent) {
@@ -642,10 +646,11 @@ static snug_status checker_init(checker *k, const snug_program *program, snug_gr
     k->seen = k->group + nodes;
     SNUG_TRY(snug_arena_array(scratch, nodes * SNUG_NODE_OUTPUTS_MAX, 1, &memory, err));
     k->inplace = memory;
-    SNUG_TRY(snug_arena_array(scratch, nodes + graph->tensor_count, (int64_t)sizeof(bool), &memory,
+    SNUG_TRY(snug_arena_array(scratch, nodes + 2 * graph->tensor_count, (int64_t)sizeof(bool), &memory,
                               err));
     k->required = memory;
     k->updated = k->required + nodes;
+    k->zeroed = k->updated + graph->tensor_count;
     return SNUG_OK;
 }
 

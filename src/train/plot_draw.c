@@ -34,24 +34,38 @@ static double nice_step(double span, int count)
     return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
 }
 
+/* One colour for light and one for dark schemes; plain properties, which every viewer knows. */
+static void add_colours(snug_text *out, bool dark)
+{
+    static const struct {
+        const char *rule;
+        const char *light, *dark;
+    } colours[] = {
+        {".paper{fill:", "#fff", "#0d1117"},          {"text{fill:", "#6e7781", "#8d96a0"},
+        {".title,.name{fill:", "#24292f", "#e6edf3"}, {".grid{stroke:", "#d8dee4", "#30363d"},
+        {".band{fill:", "#0969da", "#58a6ff"},        {".loss{stroke:", "#0969da", "#58a6ff"},
+        {".val{stroke:", "#bc4c00", "#f0883e"},       {".dots{fill:", "#bc4c00", "#f0883e"},
+        {".rss{stroke:", "#1a7f37", "#3fb950"},       {".area{fill:", "#1a7f37", "#3fb950"},
+        {".limit{stroke:", "#cf222e", "#f85149"},
+    };
+    for (int64_t i = 0; i < SNUG_COUNT(colours); i++) {
+        snug_text_add(out, "%s%s}\n", colours[i].rule, dark ? colours[i].dark : colours[i].light);
+    }
+}
+
 static void add_style(snug_text *out)
 {
-    snug_text_add(
-        out, "<style>\n"
-             "svg{--paper:#fff;--ink:#24292f;--soft:#6e7781;--grid:#d8dee4;--loss:#0969da;"
-             "--val:#bc4c00;--rss:#1a7f37;--limit:#cf222e}\n"
-             "@media (prefers-color-scheme:dark){svg{--paper:#0d1117;--ink:#e6edf3;--soft:#8d96a0;"
-             "--grid:#30363d;--loss:#58a6ff;--val:#f0883e;--rss:#3fb950;--limit:#f85149}}\n"
-             ".paper{fill:var(--paper)}text{font:13px system-ui,sans-serif;fill:var(--soft)}\n"
-             ".title{font-size:17px;font-weight:600;fill:var(--ink)}.name{fill:var(--ink);"
-             "font-weight:600}\n"
-             ".grid{stroke:var(--grid);stroke-width:1}.band{fill:var(--loss);opacity:.16}\n"
-             ".loss{stroke:var(--loss)}.val{stroke:var(--val)}.rss{stroke:var(--rss)}"
-             ".limit{stroke:var(--limit)}\n"
-             ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}.dots{fill:var(--val)}\n"
-             ".area{fill:var(--rss);opacity:.14}.dash{stroke-dasharray:6 4;stroke-width:1.4}\n"
-             ".end{text-anchor:end}.mid{text-anchor:middle}\n"
-             "</style>\n");
+    snug_text_add(out, "<style>\n");
+    add_colours(out, false);
+    snug_text_add(out, "text{font:13px system-ui,sans-serif}\n"
+                       ".title{font-size:17px;font-weight:600}.name{font-weight:600}\n"
+                       ".grid{stroke-width:1}.band{opacity:.16}.area{opacity:.14}\n"
+                       ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}\n"
+                       ".dash{stroke-dasharray:6 4;stroke-width:1.4}\n"
+                       ".end{text-anchor:end}.mid{text-anchor:middle}\n"
+                       "@media (prefers-color-scheme:dark){\n");
+    add_colours(out, true);
+    snug_text_add(out, "}\n</style>\n");
 }
 
 /* What comes from outside must not become markup. */

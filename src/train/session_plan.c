@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/json.h"
+#include "data/ring.h"
 #include "mem/ledger.h"
 #include "plan/explain.h"
 #include "sys/heap.h"
@@ -35,7 +36,7 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     bytes->setup = usage.current_bytes[SNUG_CATEGORY_RUNTIME];
     bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + snug_timeseries_size(session->index);
     bytes->threads = snug_pool_bytes(session->threads) +
-                     session->settings.data_num_workers * snug_thread_bytes(0);
+                     session->settings.data_num_workers * snug_thread_bytes(SNUG_RING_STACK_BYTES);
     bytes->buffers = snug_session_buffers_size(session);
     return SNUG_OK;
 }
