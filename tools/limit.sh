@@ -3,8 +3,9 @@
 #
 #   tools/limit.sh 600MiB build/snug train timeseries --budget 600MiB
 #
-# cgroup v2 (memory.max, no swap), cgroup v1 (limit_in_bytes, no swap), else RLIMIT_DATA. With LIMIT_REPORT=FILE the peak that
-# the kernel counted and the number of kills are written there. The exit status is the command's.
+# cgroup v2 (memory.max, no swap), cgroup v1 (limit_in_bytes, no swap), else RLIMIT_DATA and RLIMIT_AS; LIMIT_KIND=rlimit takes
+# these at once. With LIMIT_REPORT=FILE the peak that the kernel counted and the number of kills are written there. The exit
+# status is the command's.
 set -u
 
 if [ $# -lt 2 ]; then
@@ -53,7 +54,7 @@ try_v1() {
     group=$own peak=$own/memory.max_usage_in_bytes kills="$own/memory.oom_control" kind="cgroup v1 limit_in_bytes"
 }
 
-if try_v2 || try_v1; then
+if [ "${LIMIT_KIND:-auto}" != rlimit ] && { try_v2 || try_v1; }; then
     echo "limit: $bytes bytes by $kind" >&2
     # The child joins the group before it becomes the command, so that not a page is charged elsewhere.
     sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"
@@ -64,8 +65,9 @@ if try_v2 || try_v1; then
     exit $status
 fi
 
-echo "limit: $bytes bytes by RLIMIT_DATA (no cgroup can be made here)" >&2
-(ulimit -d $((bytes / 1024)) && exec "$@")
+# The address space also holds the program, its libraries, and what is reserved and never touched: 64 MiB are plenty for those.
+echo "limit: $bytes bytes by RLIMIT_DATA" >&2
+(ulimit -d $((bytes / 1024)) && ulimit -v $(((bytes + 67108864) / 1024)) && exec "$@")
 status=$?
 report "kind=RLIMIT_DATA" "limit_bytes=$bytes" "status=$status"
 exit $status

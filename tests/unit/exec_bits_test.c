@@ -4,14 +4,17 @@
 
 #include "op/interpreter.inc"
 
-enum { BATCH = 11, STEPS = 3 };
-static const int64_t batches[STEPS] = {BATCH, BATCH, 5};
+enum { STEPS = 3 };
+/* Samples of each step; the first is the batch that is planned. The long ones span sample groups. */
+static const int64_t short_batches[STEPS] = {11, 11, 5};
+static const int64_t long_batches[STEPS] = {150, 70, 150};
 
 /* The straight interpreter's answer, laid out as plan_case_run() does. */
-static void interpret(plan_case *c, snug_kernel_isa isa, plan_result *out)
+static void interpret(plan_case *c, snug_kernel_isa isa, const int64_t *batches,
+                      plan_result *out)
 {
     snug_interpreter in;
-    snug_interpreter_open(&in, &c->graph, false, isa, BATCH, 5);
+    snug_interpreter_open(&in, &c->graph, false, isa, batches[0], 5);
     for (int64_t s = 0; s < STEPS; s++) {
         in.samples = batches[s];
         in.step = plan_case_step(batches[s], s + 1);
@@ -32,7 +35,7 @@ static void interpret(plan_case *c, snug_kernel_isa isa, plan_result *out)
             plan_result_add(out, in.buffers[t], snug_tensor_bytes(&c->graph.tensors[t]));
         }
     }
-    in.samples = BATCH;
+    in.samples = batches[0];
     snug_interpreter_close(&in);
 }
 
@@ -74,7 +77,7 @@ static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan
 }
 
 static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choice *choice,
-                       const plan_result *expected, uint64_t seed)
+                       const int64_t *batches, const plan_result *expected, uint64_t seed)
 {
     snug_error err = {0};
     snug_arena arena;
@@ -93,7 +96,8 @@ static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choi
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
 }
 
-static void any_choice(bool poison, bool mask, uint64_t seed, int64_t count)
+static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t seed,
+                       int64_t count)
 {
     snug_error err = {0};
     plan_case c;
@@ -104,18 +108,18 @@ static void any_choice(bool poison, bool mask, uint64_t seed, int64_t count)
     static snug_plan_choice choice;
     plan_case_model(&c, 200, mask, SNUG_MODEL_TRAIN);
     snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    const snug_plan_request request = {.graph = &c.graph, .batch = BATCH, .threads = 2,
+    const snug_plan_request request = {.graph = &c.graph, .batch = batches[0], .threads = 2,
                                        .poison = poison};
     CHECK_OK(snug_plan_problem_init(&problem, &request, &arena, &err));
     CHECK_OK(snug_emit_init(&emitter, &problem, &arena, &err));
     CHECK(problem.stage_count >= 5);
-    interpret(&c, SNUG_KERNEL_AVX2, &expected);
+    interpret(&c, SNUG_KERNEL_AVX2, batches, &expected);
     snug_plan_straight(&problem, &choice);
-    run_choice(&c, &emitter, &choice, &expected, 0);
+    run_choice(&c, &emitter, &choice, batches, &expected, 0);
     for (int64_t i = 0; i < count; i++) {
         uint64_t state = seed + (uint64_t)i;
         random_choice(&problem, &state, &choice);
-        run_choice(&c, &emitter, &choice, &expected, seed + (uint64_t)i);
+        run_choice(&c, &emitter, &choice, batches, &expected, seed + (uint64_t)i);
     }
     free(expected.bytes);
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
@@ -125,20 +129,28 @@ static void any_choice(bool poison, bool mask, uint64_t seed, int64_t count)
 static void any_choice_gives_the_same_bits(void **state)
 {
     (void)state;
-    any_choice(false, false, 1000, 60);
-    any_choice(false, true, 2000, 20);
+    any_choice(false, false, short_batches, 1000, 40);
+    any_choice(false, true, short_batches, 2000, 20);
+}
+
+static void groups_of_samples_may_be_cut_anywhere_between(void **state)
+{
+    (void)state;
+    any_choice(false, true, long_batches, 4000, 8);
+    any_choice(true, false, long_batches, 5000, 3);
 }
 
 static void poisoned_arenas_give_the_same_bits(void **state)
 {
     (void)state;
-    any_choice(true, true, 3000, 40);
+    any_choice(true, true, short_batches, 3000, 30);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_choice_gives_the_same_bits),
+        cmocka_unit_test(groups_of_samples_may_be_cut_anywhere_between),
         cmocka_unit_test(poisoned_arenas_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
