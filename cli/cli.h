@@ -54,7 +54,8 @@ typedef struct cli_values {
     const char *budget, *profile, *out, *explain, *require, *checkpoint, *part, *output;
     const char *inputs, *targets, *time, *rate, *group, *dataset;
     const char *sessions, *rows, *channels, *seed;
-    bool resume, origin, force, dry_run;
+    const char *picture, *curve_picture, *certificate, *verify_certificate;
+    bool resume, origin, force, dry_run, curve;
 } cli_values;
 
 typedef struct cli_line cli_line;

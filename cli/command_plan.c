@@ -11,14 +11,46 @@ static void read_metrics(const snug_plan_summary *plan, cli_metric out[METRICS])
     out[2] = (cli_metric){"time_ratio", plan->time_ratio};
 }
 
+/* Files that were asked for; the certificate is checked before another is written. */
+static snug_status write_files(const cli_line *line, snug_session *session, snug_error *err)
+{
+    const cli_values *values = &line->values;
+    snug_status status = SNUG_OK;
+    if (values->verify_certificate != NULL) {
+        status = snug_session_certificate_check(session, values->verify_certificate, err);
+        if (status == SNUG_OK) {
+            cli_note("%s: right", values->verify_certificate);
+        }
+    }
+    if (status == SNUG_OK && values->certificate != NULL) {
+        status = snug_session_certificate_save(session, values->certificate, err);
+    }
+    if (status == SNUG_OK && values->picture != NULL) {
+        status = snug_session_picture(session, values->picture, err);
+    }
+    if (status == SNUG_OK && values->curve_picture != NULL) {
+        status = snug_session_curve_draw(session, values->curve_picture, err);
+    }
+    return status;
+}
+
 static int report(const cli_line *line, snug_session *session)
 {
     snug_plan_summary plan = {0};
     snug_error err = {0};
     cli_metric metrics[METRICS];
     snug_session_plan(session, &plan);
-    snug_status status = SNUG_OK;
-    if (line->values.explain != NULL) {
+    snug_status status = write_files(line, session, &err);
+    if (status != SNUG_OK) {
+        return cli_failed(status, &err);
+    }
+    if (line->values.curve) {
+        status = snug_session_curve_write(session, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT,
+                                          cli_write, NULL, &err);
+        if (status != SNUG_OK) {
+            return cli_failed(status, &err);
+        }
+    } else if (line->values.explain != NULL) {
         status = snug_session_explain(session, line->values.explain, cli_write, NULL, &err);
         if (status != SNUG_OK) {
             (void)cli_failed(status, &err);

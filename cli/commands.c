@@ -82,6 +82,30 @@ static const cli_option plan_only[] = {
      .argument = "KEY",
      .offset = VALUE(explain),
      .help = "say where one figure comes from: a category, micro_batch, budget"},
+    {.name = "curve",
+     .kind = CLI_OPTION_FLAG,
+     .offset = VALUE(curve),
+     .help = "what every budget costs in time, from the smallest to the fastest plan"},
+    {.name = "curve-picture",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "FILE.svg",
+     .offset = VALUE(curve_picture),
+     .help = "draw that curve"},
+    {.name = "picture",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "FILE.svg",
+     .offset = VALUE(picture),
+     .help = "draw the arena over time, every buffer in it"},
+    {.name = "certificate",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "FILE",
+     .offset = VALUE(certificate),
+     .help = "write the whole plan as JSON for others to check"},
+    {.name = "verify-certificate",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "FILE",
+     .offset = VALUE(verify_certificate),
+     .help = "check such a file with the independent verifier; exit 1 when it is wrong"},
     {0},
 };
 
@@ -309,7 +333,8 @@ static const cli_command commands[] = {
     {"plan", "where every byte will go, before anything runs", "CONFIG [KEY=VALUE ...]",
      "  snug plan timeseries data.path=sessions --budget 600MiB\n"
      "  snug plan my.yaml --profile low_memory --json\n"
-     "  snug plan timeseries data.path=sessions --budget 600MiB --explain activations\n",
+     "  snug plan timeseries data.path=sessions --budget 600MiB --explain activations\n"
+     "  snug plan timeseries data.path=sessions --budget 600MiB --curve --picture arena.svg\n",
      plan_groups, 1, 1, true, cli_run_plan},
     {"train", "train inside the budget", "CONFIG [KEY=VALUE ...]",
      "  snug train timeseries data.path=sessions --budget 600MiB --out runs/first\n"

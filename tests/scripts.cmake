@@ -26,6 +26,15 @@ foreach(script ${SNUG_BATS_TESTS})
     ENVIRONMENT "SNUG=$<TARGET_FILE_DIR:snug_static>/snug;SNUG_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endforeach()
 
+# Every example of the documentation is run, in order, in an empty folder.
+if(Python3_Interpreter_FOUND AND TARGET snug_program)
+  add_test(NAME doc_examples
+           COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/doc_examples.py
+                   $<TARGET_FILE:snug_program> ${PROJECT_SOURCE_DIR}/doc/guide.md
+                   ${PROJECT_SOURCE_DIR}/README.md)
+  set_tests_properties(doc_examples PROPERTIES LABELS cli TIMEOUT 600)
+endif()
+
 # Label fuzz: NAME_fuzz.c with the replay driver runs over tests/fixtures/NAME, over the data
 # folder's formats/NAME where there is one, and over changes of both.
 if(DEFINED ENV{SNUG_DATA_DIR})

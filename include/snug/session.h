@@ -86,6 +86,29 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_session_explain(const snug_session *se
                                                           const char *key, snug_write write,
                                                           void *context, snug_error *err);
 
+/** The curve of memory and time that the planner found: a table, or schema snug.curve/1. */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_curve_write(const snug_session *session,
+                                                              snug_format format, snug_write write,
+                                                              void *context, snug_error *err);
+/** The same curve as an SVG file. */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_curve_draw(const snug_session *session,
+                                                             const char *path, snug_error *err);
+/** The arena over time, every buffer in it, as an SVG file. */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_picture(const snug_session *session,
+                                                          const char *path, snug_error *err);
+/** The whole program as JSON (schema snug.certificate/1), for anybody to check. */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_certificate_save(const snug_session *session,
+                                                                   const char *path,
+                                                                   snug_error *err);
+/**
+ * Reads a certificate of this configuration and has the verifier, which shares no code with the
+ * planner, check it.
+ * @errors  SNUG_CODE_FORMAT, SNUG_CODE_DATA with what is wrong and where, SNUG_CODE_IO.
+ */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_certificate_check(snug_session *session,
+                                                                    const char *path,
+                                                                    snug_error *err);
+
 /** One optimizer step, reported after it. */
 typedef struct snug_step_report {
     int64_t step;       /**< Steps done, this one included; counts on over a resume. */

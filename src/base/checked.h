@@ -44,6 +44,11 @@ static inline int64_t snug_max_i64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static inline double snug_max_f64(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static inline int64_t snug_ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;

@@ -171,6 +171,14 @@ void snug_heap_arena_init(snug_arena *arena, const char *name, snug_category cat
     snug_arena_init_growing(arena, name, grow_arena, (void *)(uintptr_t)packed);
 }
 
+void snug_heap_arena_trim(snug_arena *arena, snug_category category)
+{
+    while (arena->block_count > arena->current + 1) {
+        const int32_t last = --arena->block_count;
+        snug_heap_unmap(category, arena->blocks[last].base, arena->blocks[last].bytes);
+    }
+}
+
 void snug_heap_arena_deinit(snug_arena *arena, snug_category category)
 {
     for (int32_t i = 0; i < arena->block_count; i++) {

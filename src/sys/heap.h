@@ -23,6 +23,8 @@ void snug_heap_unmap(snug_category category, void *memory, int64_t bytes);
 /** An arena that grows through snug_heap_map in blocks of at least `block_bytes`. */
 void snug_heap_arena_init(snug_arena *arena, const char *name, snug_category category,
                           int64_t block_bytes);
+/** Gives the blocks behind the one that is in use back: those that a rewind left empty. */
+void snug_heap_arena_trim(snug_arena *arena, snug_category category);
 /** Gives every block of such an arena back and leaves it empty. */
 void snug_heap_arena_deinit(snug_arena *arena, snug_category category);
 

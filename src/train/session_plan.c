@@ -19,7 +19,7 @@ enum {
     /* The floor differs by some pages from run to run, as the kernel maps files around a fault; the
      * smallest budget is named with room for that, so that the next run keeps to it. */
     FLOOR_SLACK_BYTES = 512 << 10,
-    PLAN_TRIES = 3,
+    PLAN_TRIES = 4,
     PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
     REPORT_BYTES = 64 << 10
 };
@@ -95,12 +95,22 @@ static snug_status plan_programs(snug_session *session, int64_t budget, snug_are
     return status;
 }
 
-/** Programs under what the budget leaves beside the arena, else the smallest ones there are. */
-static snug_status plan_within(snug_session *session, snug_error *err)
+/** Forgets the programs of an earlier try; their blocks are not part of the run. */
+static void forget_programs(snug_session *session, snug_mark start)
+{
+    snug_arena_rewind(&session->setup, start);
+    snug_heap_arena_trim(&session->setup, SNUG_CATEGORY_RUNTIME);
+}
+
+/**
+ * Programs in `left` bytes, else the smallest ones there are.
+ * @param start  Of the set-up arena, where the programs begin.
+ */
+static snug_status plan_within(snug_session *session, int64_t left, snug_mark start,
+                               snug_error *err)
 {
     snug_arena scratch;
-    /* A budget of 0 means no limit to the planner; one that is spent already must still fail. */
-    const int64_t left = snug_max_i64(1, session->budget.bytes - beside_arena(session));
+    forget_programs(session, start);
     snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
     session->plan_error = (snug_error){0};
     session->plan_status = plan_programs(session, left, &scratch, &session->plan_error);
@@ -109,6 +119,7 @@ static snug_status plan_within(snug_session *session, snug_error *err)
      * for the program that is not for training: its least is only known once the other fits. */
     for (int32_t i = 0; i < 2 && smallest == SNUG_CODE_BUDGET; i++) {
         snug_error ignored = {0};
+        forget_programs(session, start);
         smallest =
             plan_programs(session, session->plan_facts.minimum_arena_bytes, &scratch, &ignored);
         if (snug_failed(smallest) && smallest != SNUG_CODE_BUDGET) {
@@ -159,12 +170,17 @@ snug_status snug_session_make_plan(snug_session *session, snug_error *err)
     const snug_mark start = snug_arena_mark(&session->setup);
     SNUG_TRY(measure_bytes(session, err));
     for (int32_t i = 0; i < PLAN_TRIES; i++) {
-        snug_arena_rewind(&session->setup, start);
-        SNUG_TRY(plan_within(session, err));
+        /* A budget of 0 means no limit to the planner; one that is spent must still fail. The last
+         * try is the smallest plan: its program is short, and so takes the least itself. */
+        const int64_t beside = session->budget.bytes - beside_arena(session);
+        const bool last = i == PLAN_TRIES - 1;
+        const int64_t left = last ? session->plan_facts.minimum_arena_bytes : beside;
+        SNUG_TRY(plan_within(session, snug_max_i64(1, left), start, err));
         /* Planning itself touches pages of the program and grows the set-up arena: when the plan
-         * used up all that was left before, there is now too little, and it is made again. */
-        if (snug_failed(session->plan_status) ||
-            session->predicted_peak_bytes <= session->budget.bytes) {
+         * used up all that was left before, there is now too little, and it is made again. When
+         * there was too little only because of the long program before, it is made again too. */
+        const bool within = session->predicted_peak_bytes <= session->budget.bytes;
+        if (within != snug_failed(session->plan_status)) {
             break;
         }
     }

@@ -1,5 +1,5 @@
-/* A whole session against its plan: nothing is asked for in a step, what is used is what was planned,
- * and whichever request of the set-up fails, everything is given back. */
+/* A whole session against its plan: a step asks for nothing, what is used was planned, and whichever
+ * request of the set-up fails, everything is given back. */
 #include "check.h"
 
 #include "memory/count_allocations.h"

@@ -235,8 +235,7 @@ static void a_save_that_fails_leaves_the_last_one_good(void **state)
     snug_train_state read = {0};
     const snug_train_state next = {.step = 9};
     save(8, false, 1);
-    /* A file where the folder of the new checkpoint must go through is removed like a leftover; a
-     * folder where the link `last` must go is not. */
+    /* A folder where the link must go cannot be replaced by it. */
     place("last", path);
     CHECK(unlink(path) == 0);
     CHECK_OK(snug_folder_make(path, &err));

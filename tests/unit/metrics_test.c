@@ -4,11 +4,12 @@
 #include <math.h>
 
 #include "base/attr.h"
+#include "base/limits.h"
 #include "train/metrics.h"
 
 enum { ROWS = 7, TARGETS = 2 };
 
-static _Alignas(SNUG_ARENA_ALIGN) unsigned char block[4096];
+static _Alignas(SNUG_ALIGN) unsigned char block[4096];
 
 static snug_metrics make(snug_arena *arena, int64_t targets)
 {

@@ -60,13 +60,12 @@ static void a_hash_goes_on_where_it_was(void **state)
     char whole[65], resumed[65];
     snug_sha256 hash;
     snug_sha256_init(&hash);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 300; i += 18) {
         snug_train_state kept = {.loss_hash = hash};
         CHECK_OK(snug_state_write(PATH, &kept, &err));
         CHECK_OK(snug_state_read(PATH, &kept, &err));
         hash = kept.loss_hash;
         snug_sha256_add(&hash, &i, sizeof i);
-        i += 17;
     }
     snug_sha256_hex(&hash, resumed);
     snug_sha256_init(&hash);
