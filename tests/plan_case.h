@@ -53,8 +53,7 @@ static inline void plan_case_model(plan_case *c, int64_t window, bool mask,
 static inline float plan_case_value(int32_t stream, int64_t position, int64_t i)
 {
     const snug_philox_block counter = {{(uint32_t)position, (uint32_t)i, 7, 0}};
-    const snug_philox_block block =
-        snug_philox(snug_philox_stream(11, (uint64_t)stream), counter);
+    const snug_philox_block block = snug_philox(snug_philox_stream(11, (uint64_t)stream), counter);
     return 2.0f * snug_philox_unit(block.word[0]) - 1.0f;
 }
 
@@ -72,8 +71,7 @@ static inline void plan_case_fill(const snug_graph *graph, const snug_exec_reque
         const int64_t each = snug_shape_count(&tensor->shape);
         for (int64_t s = 0; s < request->count; s++) {
             for (int64_t i = 0; i < each; i++) {
-                const float value =
-                    plan_case_value(request->stream, request->first + s, i);
+                const float value = plan_case_value(request->stream, request->first + s, i);
                 if (tensor->dtype == SNUG_U8) {
                     ((unsigned char *)out)[s * each + i] = value > -0.8f;
                 } else {
@@ -96,9 +94,16 @@ static inline snug_status plan_case_fetch(void *context, const snug_exec_request
 
 static inline snug_step_context plan_case_step(int64_t batch, int64_t step)
 {
-    return (snug_step_context){.seed = 3, .batch = batch, .normaliser = (double)batch * 100.0,
-                               .step = step, .learning_rate = 0.01, .weight_decay = 0.01,
-                               .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip_norm = 1.0};
+    return (snug_step_context){.seed = 3,
+                               .batch = batch,
+                               .normaliser = (double)batch * 100.0,
+                               .step = step,
+                               .learning_rate = 0.01,
+                               .weight_decay = 0.01,
+                               .beta1 = 0.9,
+                               .beta2 = 0.999,
+                               .epsilon = 1e-8,
+                               .clip_norm = 1.0};
 }
 
 /** Puts the parameters' first values into an arena and zeroes the states. */

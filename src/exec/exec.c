@@ -41,8 +41,8 @@ static snug_status allocate(snug_exec *exec, snug_arena *arena, snug_error *err)
     exec->calls = memory;
     SNUG_TRY(snug_arena_array(arena, p->buffer_count, (int64_t)sizeof(int64_t), &memory, err));
     exec->stride = memory;
-    SNUG_TRY(snug_arena_array(arena, exec->graph->tensor_count, (int64_t)sizeof(int32_t), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(arena, exec->graph->tensor_count, (int64_t)sizeof(int32_t), &memory, err));
     exec->tensor_at = memory;
     SNUG_TRY(snug_arena_array(arena, p->call_count, (int64_t)sizeof(int32_t), &memory, err));
     exec->dies_after = memory;
@@ -93,8 +93,7 @@ static void list_deaths(snug_exec *exec)
             }
             /* A smaller buffer may share storage with a larger one that it took over. */
             shared = shared || (other->offset < end && other->last > one->last);
-            exec->has_canary[b] =
-                exec->has_canary[b] && other->offset + other->bytes <= end;
+            exec->has_canary[b] = exec->has_canary[b] && other->offset + other->bytes <= end;
         }
         if (!shared) {
             exec->dies_in_turn[b] = inside_turn(one) || has_one_turn(p, one->last);
@@ -169,8 +168,8 @@ snug_status snug_exec_init(const snug_program *program, snug_graph *graph, void 
     }
     SNUG_TRY_DONE(snug_arena_alloc(arena, (int64_t)sizeof(snug_exec), &memory, err));
     snug_exec *exec = memory;
-    *exec = (snug_exec){.program = program, .graph = graph, .base = base, .isa = isa,
-                        .parallel = parallel};
+    *exec = (snug_exec){
+        .program = program, .graph = graph, .base = base, .isa = isa, .parallel = parallel};
     SNUG_TRY_DONE(allocate(exec, arena, err));
     SNUG_TRY_DONE(bind(exec, graph, arena, err));
     for (int64_t t = 0; t < graph->tensor_count; t++) {
@@ -178,8 +177,8 @@ snug_status snug_exec_init(const snug_program *program, snug_graph *graph, void 
     }
     for (int32_t b = 0; b < program->buffer_count; b++) {
         const snug_plan_buffer *buffer = &program->buffers[b];
-        const bool gradient = buffer->category == SNUG_CATEGORY_GRADIENTS &&
-                              buffer->last == program->call_count - 1;
+        const bool gradient =
+            buffer->category == SNUG_CATEGORY_GRADIENTS && buffer->last == program->call_count - 1;
         if (buffer->persistent || buffer->global || gradient) {
             exec->tensor_at[buffer->tensor] = b;
         }
@@ -229,13 +228,13 @@ static void *address(const snug_exec *exec, int32_t index, const turn *at)
 static snug_status fetch(const snug_exec *exec, const bound_call *call, const turn *at,
                          const snug_exec_calls *calls, snug_error *err)
 {
-    const snug_exec_request request = {.stream = call->node->attrs.source.stream,
-                                       .first = at->first, .count = at->count};
+    const snug_exec_request request = {
+        .stream = call->node->attrs.source.stream, .first = at->first, .count = at->count};
     if (calls->fetch == NULL) {
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "the graph reads samples, but nobody gives them");
     }
-    SNUG_TRY(calls->fetch(calls->fetch_context, &request,
-                          address(exec, call->plan->outputs[0], at), err));
+    SNUG_TRY(calls->fetch(calls->fetch_context, &request, address(exec, call->plan->outputs[0], at),
+                          err));
     return SNUG_OK;
 }
 
@@ -243,8 +242,10 @@ static snug_status show(const snug_exec *exec, const bound_call *call, const tur
                         const snug_exec_calls *calls, snug_error *err)
 {
     for (int32_t i = 0; i < call->node->input_count && calls->emit != NULL; i++) {
-        const snug_exec_shown shown = {.node = call->plan->node, .input = i,
-                                       .tensor = call->node->inputs[i], .first = at->first,
+        const snug_exec_shown shown = {.node = call->plan->node,
+                                       .input = i,
+                                       .tensor = call->node->inputs[i],
+                                       .first = at->first,
                                        .count = at->count,
                                        .data = address(exec, call->plan->inputs[i], at)};
         SNUG_TRY(calls->emit(calls->emit_context, &shown, err));
@@ -255,8 +256,12 @@ static snug_status show(const snug_exec *exec, const bound_call *call, const tur
 static void compute(const snug_exec *exec, const bound_call *call, const turn *at,
                     const snug_step_context *step)
 {
-    snug_kernel_call k = {.view = &call->view, .first = at->first, .count = at->count,
-                          .parallel = exec->parallel, .isa = exec->isa, .step = step};
+    snug_kernel_call k = {.view = &call->view,
+                          .first = at->first,
+                          .count = at->count,
+                          .parallel = exec->parallel,
+                          .isa = exec->isa,
+                          .step = step};
     for (int32_t i = 0; i < call->node->input_count; i++) {
         const int32_t b = call->plan->inputs[i];
         k.inputs[i] = b < 0 ? NULL : address(exec, b, at);
@@ -275,8 +280,7 @@ static void set_canary(const snug_exec *exec, int32_t index)
 {
     const snug_plan_buffer *b = &exec->program->buffers[index];
     if (exec->has_canary[index]) {
-        memset(exec->base + b->offset + b->bytes, CANARY_BYTE,
-               (size_t)exec->program->canary_bytes);
+        memset(exec->base + b->offset + b->bytes, CANARY_BYTE, (size_t)exec->program->canary_bytes);
     }
 }
 
@@ -314,8 +318,7 @@ static void poison(const snug_exec *exec, int32_t index)
     memset(exec->base + b->offset, POISON_BYTE, (size_t)b->bytes);
 }
 
-static snug_status disarm(const snug_exec *exec, const bound_call *call, int64_t c,
-                          snug_error *err)
+static snug_status disarm(const snug_exec *exec, const bound_call *call, int64_t c, snug_error *err)
 {
     for (int32_t i = 0; i < call->node->input_count; i++) {
         if (call->plan->inputs[i] >= 0) {
@@ -387,7 +390,8 @@ static snug_status run_loop(const snug_exec *exec, int32_t l, int64_t micro_firs
     const int64_t tile = loop->tile > 0 ? loop->tile : 1;
     const int64_t samples = loop->tile > 0 ? micro_count : 1;
     for (int64_t s = 0; s < samples; s += tile) {
-        const turn at = {.micro_first = micro_first, .first = loop->tile > 0 ? micro_first + s : 0,
+        const turn at = {.micro_first = micro_first,
+                         .first = loop->tile > 0 ? micro_first + s : 0,
                          .count = loop->tile > 0 ? snug_min_i64(tile, samples - s) : 0};
         for (int32_t c = loop->first_call; c < end; c++) {
             SNUG_TRY(run_call(exec, c, &at, step, calls, err));
@@ -444,9 +448,10 @@ int64_t snug_exec_requests(const snug_exec *exec, int64_t batch, int64_t capacit
                         continue;
                     }
                     if (count < capacity) {
-                        out[count] = (snug_exec_request){
-                            .stream = call->node->attrs.source.stream, .first = m + s,
-                            .count = snug_min_i64(loop->tile, micro - s)};
+                        out[count] =
+                            (snug_exec_request){.stream = call->node->attrs.source.stream,
+                                                .first = m + s,
+                                                .count = snug_min_i64(loop->tile, micro - s)};
                     }
                     count++;
                 }

@@ -28,8 +28,8 @@ static void touch_operand(snug_program *program, const snug_plan_loop *loop, int
         return;
     }
     snug_plan_buffer *buffer = &program->buffers[index];
-    const bool inside_turn = buffer->tensor < 0 || (buffer->samples > 0 && !buffer->whole &&
-                                                    !buffer->global);
+    const bool inside_turn =
+        buffer->tensor < 0 || (buffer->samples > 0 && !buffer->whole && !buffer->global);
     if (inside_turn || !many_turns(program, loop)) {
         touch(buffer, call, call);
     } else {
@@ -99,13 +99,13 @@ snug_status snug_buffers_lifetimes(const snug_plan_problem *problem, snug_progra
 typedef struct layout {
     const snug_plan_problem *problem;
     snug_program *program;
-    int32_t *storage;   /* [buffer] The buffer that stands for its storage. */
-    int64_t *bytes;     /* [buffer] Of the storage it stands for. */
+    int32_t *storage; /* [buffer] The buffer that stands for its storage. */
+    int64_t *bytes;   /* [buffer] Of the storage it stands for. */
     int32_t *first, *last;
     int32_t *raw_first, *raw_last; /* [buffer] Calls of the first and last access, loops ignored. */
     int32_t *raw_first_loop, *raw_last_loop;
-    bool *taken;        /* [buffer] Another buffer took its storage over. */
-    bool *given;        /* [buffer] It took storage over. */
+    bool *taken; /* [buffer] Another buffer took its storage over. */
+    bool *given; /* [buffer] It took storage over. */
     snug_extent *extents;
     int32_t *extent_of; /* [buffer] */
     int64_t *best_offset;
@@ -279,9 +279,9 @@ static int64_t list_storages(layout *w, int64_t ratio)
     for (int32_t b = 0; b < program->buffer_count; b++) {
         if (!program->buffers[b].persistent && w->storage[b] == b) {
             w->extent_of[b] = (int32_t)count;
-            w->extents[count++] =
-                (snug_extent){.bytes = w->bytes[b] + program->canary_bytes, .first = w->first[b],
-                              .last = w->last[b]};
+            w->extents[count++] = (snug_extent){.bytes = w->bytes[b] + program->canary_bytes,
+                                                .first = w->first[b],
+                                                .last = w->last[b]};
         }
     }
     return count;
@@ -292,10 +292,10 @@ static void keep_offsets(layout *w)
 {
     const snug_program *program = w->program;
     for (int64_t b = 0; b < program->buffer_count; b++) {
-        w->best_offset[b] = program->buffers[b].persistent
-                                ? program->buffers[b].offset
-                                : program->persistent_bytes +
-                                      w->extents[w->extent_of[w->storage[b]]].offset;
+        w->best_offset[b] =
+            program->buffers[b].persistent
+                ? program->buffers[b].offset
+                : program->persistent_bytes + w->extents[w->extent_of[w->storage[b]]].offset;
     }
 }
 

@@ -1,4 +1,5 @@
-/* When each buffer of a program is alive, which buffers share storage, and where everything lies. */
+/* When each buffer of a program is alive, which buffers share storage, and where everything lies.
+ */
 #ifndef SNUG_PLAN_BUFFERS_H
 #define SNUG_PLAN_BUFFERS_H
 

@@ -17,14 +17,15 @@ snug_status snug_plan_build(snug_emitter *emitter, const snug_plan_choice *choic
 
 void snug_plan_straight(const snug_plan_problem *problem, snug_plan_choice *out)
 {
-    *out = (snug_plan_choice){.micro_batch = problem->batch,
-                              .segment_count = problem->stage_count};
+    *out = (snug_plan_choice){.micro_batch = problem->batch, .segment_count = problem->stage_count};
     for (int32_t s = 0; s < problem->stage_count; s++) {
         const bool last = s == problem->stage_count - 1;
-        out->segments[s] = (snug_plan_segment){
-            .stage_first = s, .stage_last = s, .mode = last ? SNUG_KEEP_FUSED : SNUG_KEEP_ALL,
-            .keep_sources = true, .forward_tile = problem->batch,
-            .backward_tile = last ? 0 : problem->batch};
+        out->segments[s] = (snug_plan_segment){.stage_first = s,
+                                               .stage_last = s,
+                                               .mode = last ? SNUG_KEEP_FUSED : SNUG_KEEP_ALL,
+                                               .keep_sources = true,
+                                               .forward_tile = problem->batch,
+                                               .backward_tile = last ? 0 : problem->batch};
     }
 }
 
@@ -46,8 +47,7 @@ bool snug_plan_choice_valid(const snug_plan_problem *problem, const snug_plan_ch
                 continue;
             }
             const bool backward = problem->graph->nodes[n].phase == SNUG_PHASE_BACKWARD;
-            const bool apart = segment->mode != SNUG_KEEP_FUSED &&
-                               problem->mode == SNUG_PLAN_TRAIN;
+            const bool apart = segment->mode != SNUG_KEEP_FUSED && problem->mode == SNUG_PLAN_TRAIN;
             const int64_t forward_tile = segment->forward_tile;
             const int64_t backward_tile = apart ? segment->backward_tile : forward_tile;
             if ((!backward && forward_tile % group != 0 && forward_tile != micro) ||

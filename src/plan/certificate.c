@@ -20,11 +20,11 @@ enum {
 static const char *const loop_columns[LOOP_COLUMNS] = {"first_call",  "call_count", "tile",
                                                        "stage_first", "stage_last", "kind"};
 static const char *const buffer_columns[BUFFER_COLUMNS] = {
-    "tensor", "category", "persistent", "whole", "global",   "samples",
+    "tensor", "category", "persistent", "whole",     "global", "samples",
     "bytes",  "first",    "last",       "zero_loop", "offset"};
 static const char *const segment_columns[SEGMENT_COLUMNS] = {
-    "stage_first", "stage_last", "mode", "keep_sources", "variant", "forward_tile",
-    "backward_tile"};
+    "stage_first", "stage_last",   "mode",         "keep_sources",
+    "variant",     "forward_tile", "backward_tile"};
 
 int64_t snug_certificate_bytes(const snug_program *program, const snug_graph *graph)
 {
@@ -107,8 +107,9 @@ static void call_row(const snug_plan_call *c, int64_t *row)
 static void buffer_row(const snug_plan_buffer *b, int64_t *row)
 {
     const int64_t values[BUFFER_COLUMNS] = {
-        b->tensor, (int64_t)b->category, b->persistent, b->whole, b->global,   b->samples,
-        b->bytes,  b->first,             b->last,       b->zero_loop, b->offset};
+        b->tensor, (int64_t)b->category, b->persistent, b->whole,
+        b->global, b->samples,           b->bytes,      b->first,
+        b->last,   b->zero_loop,         b->offset};
     memcpy(row, values, sizeof values);
 }
 
@@ -205,8 +206,8 @@ static snug_status expect(reader *r, snug_json_kind kind, snug_json_event *out, 
     return SNUG_OK;
 }
 
-static snug_status expect_text(reader *r, snug_json_kind kind, const char *wanted,
-                               snug_status code, snug_error *err)
+static snug_status expect_text(reader *r, snug_json_kind kind, const char *wanted, snug_status code,
+                               snug_error *err)
 {
     snug_json_event event;
     char text[6 * SNUG_NAME_BYTES];
@@ -225,8 +226,7 @@ static snug_status expect_key(reader *r, const char *key, snug_error *err)
     return SNUG_OK;
 }
 
-static snug_status read_integer(reader *r, int64_t low, int64_t high, int64_t *out,
-                                snug_error *err)
+static snug_status read_integer(reader *r, int64_t low, int64_t high, int64_t *out, snug_error *err)
 {
     snug_json_event event;
     int64_t value = 0;
@@ -353,10 +353,12 @@ static snug_status read_loops(reader *r, snug_program *p, snug_error *err)
         if (!fits_i32(row, LOOP_COLUMNS) || row[5] < 0 || row[5] > SNUG_LOOP_UPDATE) {
             return too_large(err);
         }
-        p->loops[i] = (snug_plan_loop){
-            .first_call = (int32_t)row[0], .call_count = (int32_t)row[1], .tile = row[2],
-            .stage_first = (int32_t)row[3], .stage_last = (int32_t)row[4],
-            .kind = (snug_loop_kind)row[5]};
+        p->loops[i] = (snug_plan_loop){.first_call = (int32_t)row[0],
+                                       .call_count = (int32_t)row[1],
+                                       .tile = row[2],
+                                       .stage_first = (int32_t)row[3],
+                                       .stage_last = (int32_t)row[4],
+                                       .kind = (snug_loop_kind)row[5]};
     }
     SNUG_TRY(expect(r, SNUG_JSON_ARRAY_END, NULL, err));
     return SNUG_OK;
@@ -398,11 +400,17 @@ static snug_status read_buffers(reader *r, snug_program *p, snug_error *err)
             row[1] >= SNUG_CATEGORY_COUNT || row[5] < 0) {
             return too_large(err);
         }
-        p->buffers[i] = (snug_plan_buffer){
-            .tensor = (snug_tensor_id)row[0], .category = (snug_category)row[1],
-            .persistent = row[2] == 1, .whole = row[3] == 1, .global = row[4] == 1,
-            .samples = row[5], .bytes = row[6], .first = (int32_t)row[7], .last = (int32_t)row[8],
-            .zero_loop = (int32_t)row[9], .offset = row[10]};
+        p->buffers[i] = (snug_plan_buffer){.tensor = (snug_tensor_id)row[0],
+                                           .category = (snug_category)row[1],
+                                           .persistent = row[2] == 1,
+                                           .whole = row[3] == 1,
+                                           .global = row[4] == 1,
+                                           .samples = row[5],
+                                           .bytes = row[6],
+                                           .first = (int32_t)row[7],
+                                           .last = (int32_t)row[8],
+                                           .zero_loop = (int32_t)row[9],
+                                           .offset = row[10]};
     }
     SNUG_TRY(expect(r, SNUG_JSON_ARRAY_END, NULL, err));
     return SNUG_OK;
@@ -419,10 +427,13 @@ static snug_status read_segments(reader *r, snug_program *p, snug_error *err)
         if (!fits_i32(row, 5) || row[2] < 0 || row[2] > SNUG_KEEP_FUSED) {
             return too_large(err);
         }
-        p->segments[i] = (snug_plan_segment){
-            .stage_first = (int32_t)row[0], .stage_last = (int32_t)row[1],
-            .mode = (snug_keep_mode)row[2], .keep_sources = row[3] == 1,
-            .variant = (int32_t)row[4], .forward_tile = row[5], .backward_tile = row[6]};
+        p->segments[i] = (snug_plan_segment){.stage_first = (int32_t)row[0],
+                                             .stage_last = (int32_t)row[1],
+                                             .mode = (snug_keep_mode)row[2],
+                                             .keep_sources = row[3] == 1,
+                                             .variant = (int32_t)row[4],
+                                             .forward_tile = row[5],
+                                             .backward_tile = row[6]};
     }
     SNUG_TRY(expect(r, SNUG_JSON_ARRAY_END, NULL, err));
     SNUG_TRY(expect(r, SNUG_JSON_OBJECT_END, NULL, err));
@@ -445,17 +456,17 @@ snug_status snug_certificate_read(const char *json, int64_t bytes, const snug_gr
         SNUG_FAIL_DONE(err, SNUG_CODE_FORMAT, "the certificate is shorter than it says");
     }
     SNUG_TRY_DONE(read_graph(&r, &p, arena, err));
-    SNUG_TRY_DONE(snug_arena_array(arena, p.loop_count, (int64_t)sizeof(snug_plan_loop), &memory,
-                                   err));
+    SNUG_TRY_DONE(
+        snug_arena_array(arena, p.loop_count, (int64_t)sizeof(snug_plan_loop), &memory, err));
     p.loops = memory;
-    SNUG_TRY_DONE(snug_arena_array(arena, p.call_count, (int64_t)sizeof(snug_plan_call), &memory,
-                                   err));
+    SNUG_TRY_DONE(
+        snug_arena_array(arena, p.call_count, (int64_t)sizeof(snug_plan_call), &memory, err));
     p.calls = memory;
-    SNUG_TRY_DONE(snug_arena_array(arena, p.buffer_count, (int64_t)sizeof(snug_plan_buffer),
-                                   &memory, err));
+    SNUG_TRY_DONE(
+        snug_arena_array(arena, p.buffer_count, (int64_t)sizeof(snug_plan_buffer), &memory, err));
     p.buffers = memory;
-    SNUG_TRY_DONE(snug_arena_array(arena, p.segment_count, (int64_t)sizeof(snug_plan_segment),
-                                   &memory, err));
+    SNUG_TRY_DONE(
+        snug_arena_array(arena, p.segment_count, (int64_t)sizeof(snug_plan_segment), &memory, err));
     p.segments = memory;
     SNUG_TRY_DONE(read_loops(&r, &p, err));
     SNUG_TRY_DONE(read_calls(&r, &p, err));

@@ -15,8 +15,8 @@ int64_t snug_certificate_bytes(const snug_program *program, const snug_graph *gr
 void snug_certificate_write(const snug_program *program, const snug_graph *graph, snug_text *out);
 
 /**
- * Reads a certificate. Only its form is checked and that it names this graph: snug_plan_verify() says
- * whether the program is right.
+ * Reads a certificate. Only its form is checked and that it names this graph: snug_plan_verify()
+ * says whether the program is right.
  *
  * @param      json   Borrowed for the call.
  * @param      graph  The graph it must have been made for.

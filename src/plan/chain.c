@@ -10,13 +10,14 @@ typedef struct entry {
     int64_t kept;
     int64_t peak;
     double seconds;
-    int32_t parent;  /* Index into all entries; -1 at the start. */
+    int32_t parent; /* Index into all entries; -1 at the start. */
     int32_t option;
     int32_t stage_first;
     int16_t forward_tile, backward_tile;
 } entry;
 
-/* The entries of one state (cut, does `kept` include the boundary): ascending kept, falling cost. */
+/* The entries of one state (cut, does `kept` include the boundary): ascending kept, falling cost.
+ */
 typedef struct front {
     int32_t begin;
     int32_t count;
@@ -117,16 +118,19 @@ static bool extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32
     const int64_t x = boundary_kept ? 0 : s->chain->boundary[i];
     const int64_t y = o->output_kept ? 0 : s->chain->boundary[j + 1];
     const int64_t held = o->kept + (o->input_needed ? x : 0);
-    const int64_t forward_base = o->fused ? base + x + o->backward_bytes
-                                          : base + x + o->kept + y;
+    const int64_t forward_base = o->fused ? base + x + o->backward_bytes : base + x + o->kept + y;
     const snug_chain_tile *forward = best_tile(s, o->forward, o->forward_count, forward_base);
     if (forward == NULL) {
         return false;
     }
-    entry next = {.kept = e->kept + held, .parent = from, .option = option, .stage_first = i,
+    entry next = {.kept = e->kept + held,
+                  .parent = from,
+                  .option = option,
+                  .stage_first = i,
                   .peak = snug_max_i64(e->peak, forward_base + forward->bytes),
                   .seconds = e->seconds + forward->seconds,
-                  .forward_tile = (int16_t)forward->tile, .backward_tile = -1};
+                  .forward_tile = (int16_t)forward->tile,
+                  .backward_tile = -1};
     if (!o->fused && o->backward != NULL) {
         const int64_t backward_base = base + held + o->backward_bytes;
         const snug_chain_tile *backward =
@@ -148,9 +152,9 @@ int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count)
     for (int32_t i = 1; i < count; i++) {
         const snug_chain_tile moved = tiles[i];
         int32_t at = i;
-        while (at > 0 && (tiles[at - 1].seconds > moved.seconds ||
-                          (!(tiles[at - 1].seconds < moved.seconds) &&
-                           tiles[at - 1].bytes > moved.bytes))) {
+        while (at > 0 &&
+               (tiles[at - 1].seconds > moved.seconds ||
+                (!(tiles[at - 1].seconds < moved.seconds) && tiles[at - 1].bytes > moved.bytes))) {
             tiles[at] = tiles[at - 1];
             at--;
         }
@@ -171,8 +175,7 @@ static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
     const int64_t room = (int64_t)s->front_max + 2;
     SNUG_TRY(snug_arena_array(scratch, states, (int64_t)sizeof(front), &memory, err));
     s->fronts = memory;
-    SNUG_TRY(snug_arena_array(scratch, (states + 1) * room, (int64_t)sizeof(entry), &memory,
-                              err));
+    SNUG_TRY(snug_arena_array(scratch, (states + 1) * room, (int64_t)sizeof(entry), &memory, err));
     s->entries = memory;
     s->spare = s->entries + states * room;
     for (int64_t f = 0; f < states; f++) {
@@ -191,9 +194,11 @@ static void walk_back(const solver *s, int32_t last, snug_chain_answer *out)
     int32_t stage_last = s->chain->stage_count - 1;
     for (int32_t e = last; s->entries[e].parent >= 0; e = s->entries[e].parent) {
         const entry *at = &s->entries[e];
-        out->segments[--count] = (snug_chain_segment){
-            .stage_first = at->stage_first, .stage_last = stage_last, .option = at->option,
-            .forward_tile = at->forward_tile, .backward_tile = at->backward_tile};
+        out->segments[--count] = (snug_chain_segment){.stage_first = at->stage_first,
+                                                      .stage_last = stage_last,
+                                                      .option = at->option,
+                                                      .forward_tile = at->forward_tile,
+                                                      .backward_tile = at->backward_tile};
         stage_last = at->stage_first - 1;
     }
 }

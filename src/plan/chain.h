@@ -1,4 +1,5 @@
-/* The planner's abstraction: a chain of stages, cut into segments, each with a choice of how it is run. */
+/* The planner's abstraction: a chain of stages, cut into segments, each with a choice of how it is
+ * run. */
 #ifndef SNUG_PLAN_CHAIN_H
 #define SNUG_PLAN_CHAIN_H
 
@@ -8,14 +9,16 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/** One tile of one loop: bytes alive in a turn beside what is kept, and seconds of all its turns. */
+/** One tile of one loop: bytes alive in a turn beside what is kept, and seconds of all its turns.
+ */
 typedef struct snug_chain_tile {
     int64_t bytes;
     double seconds;
     int32_t tile; /* For the caller. */
 } snug_chain_tile;
 
-/** Sorts by ascending seconds and drops tiles that are not smaller than a faster one; returns the count. */
+/** Sorts by ascending seconds and drops tiles that are not smaller than a faster one; returns the
+ * count. */
 int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count);
 
 /** One way to run the segment of stages i..j. */
@@ -24,15 +27,17 @@ typedef struct snug_chain_option {
                           boundary before it. */
     bool input_needed; /* Its backward loop reads the boundary before it. */
     bool output_kept;  /* `kept` includes the boundary behind it. */
-    bool fused;        /* Forward and backward in one loop: the last segment. `backward` is not read. */
-    int64_t backward_bytes; /* Gradients alive in the backward (or fused) loop, whatever the tile. */
-    int32_t forward_count;  /* Tiles, pruned; 0: the option cannot be. */
+    bool fused; /* Forward and backward in one loop: the last segment. `backward` is not read. */
+    int64_t
+        backward_bytes;    /* Gradients alive in the backward (or fused) loop, whatever the tile. */
+    int32_t forward_count; /* Tiles, pruned; 0: the option cannot be. */
     int32_t backward_count;
     const snug_chain_tile *forward;
     const snug_chain_tile *backward; /* NULL: there is no backward loop. */
 } snug_chain_option;
 
-/** The options of all segments: those of stages i..j are options[first[k]] .. options[first[k + 1]). */
+/** The options of all segments: those of stages i..j are options[first[k]] .. options[first[k +
+ * 1]). */
 typedef struct snug_chain {
     int32_t stage_count;
     const snug_chain_option *options;
@@ -44,7 +49,7 @@ typedef struct snug_chain {
 /** What is chosen of one segment. */
 typedef struct snug_chain_segment {
     int32_t stage_first, stage_last;
-    int32_t option; /* Index into `options`. */
+    int32_t option;                      /* Index into `options`. */
     int32_t forward_tile, backward_tile; /* `tile` of the tiles; backward -1: no such loop. */
 } snug_chain_segment;
 
@@ -84,8 +89,7 @@ typedef enum snug_chain_goal {
  * @threads Reentrant.
  */
 SNUG_MUST_CHECK snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal,
-                                             int64_t budget, int32_t front_max,
-                                             snug_arena *scratch, snug_chain_answer *out,
-                                             snug_error *err);
+                                             int64_t budget, int32_t front_max, snug_arena *scratch,
+                                             snug_chain_answer *out, snug_error *err);
 
 #endif

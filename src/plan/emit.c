@@ -26,8 +26,8 @@ snug_status snug_emit_init(snug_emitter *emitter, const snug_plan_problem *probl
     emitter->picked = memory;
     /* A forward node can run again in every backward loop; a few times its count is plenty. */
     emitter->node_capacity = (int32_t)(16 * nodes + 1024);
-    SNUG_TRY(snug_arena_array(arena, emitter->node_capacity, (int64_t)sizeof(int32_t), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(arena, emitter->node_capacity, (int64_t)sizeof(int32_t), &memory, err));
     emitter->nodes = memory;
     return SNUG_OK;
 }
@@ -190,8 +190,7 @@ snug_status snug_emit_loop_nodes(snug_emitter *emitter, snug_emit_loop *loop, sn
     /* What belongs here goes in graph order; sources and what runs again wait until needed. */
     for (int32_t n = 0; n < p->node_count; n++) {
         const bool source = (p->graph->nodes[n].op->flags & SNUG_OP_SOURCE) != 0;
-        if (emitter->run[n] && !emitter->done[n] && !source &&
-            snug_emit_native(emitter, loop, n)) {
+        if (emitter->run[n] && !emitter->done[n] && !source && snug_emit_native(emitter, loop, n)) {
             SNUG_TRY(append_with_needs(emitter, loop, n, err));
         }
     }
@@ -212,23 +211,25 @@ static int32_t list_loops(const snug_plan_problem *p, const snug_plan_choice *ch
     for (int32_t s = 0; s <= last; s++) {
         const snug_plan_segment *segment = &choice->segments[s];
         loops[count++] = (snug_emit_loop){
-            .kind = segment->mode == SNUG_KEEP_FUSED && train ? SNUG_LOOP_FUSED
-                                                              : SNUG_LOOP_FORWARD,
-            .stage_first = segment->stage_first, .stage_last = segment->stage_last,
-            .tile = segment->forward_tile, .variant = segment->variant};
+            .kind = segment->mode == SNUG_KEEP_FUSED && train ? SNUG_LOOP_FUSED : SNUG_LOOP_FORWARD,
+            .stage_first = segment->stage_first,
+            .stage_last = segment->stage_last,
+            .tile = segment->forward_tile,
+            .variant = segment->variant};
     }
     for (int32_t s = last; s >= 0 && train; s--) {
         const snug_plan_segment *segment = &choice->segments[s];
         if (segment->mode != SNUG_KEEP_FUSED) {
-            loops[count++] = (snug_emit_loop){
-                .kind = SNUG_LOOP_BACKWARD, .stage_first = segment->stage_first,
-                .stage_last = segment->stage_last, .tile = segment->backward_tile,
-                .variant = segment->variant};
+            loops[count++] = (snug_emit_loop){.kind = SNUG_LOOP_BACKWARD,
+                                              .stage_first = segment->stage_first,
+                                              .stage_last = segment->stage_last,
+                                              .tile = segment->backward_tile,
+                                              .variant = segment->variant};
         }
     }
     if (train) {
-        loops[count++] = (snug_emit_loop){.kind = SNUG_LOOP_UPDATE, .stage_first = -1,
-                                          .stage_last = -1};
+        loops[count++] =
+            (snug_emit_loop){.kind = SNUG_LOOP_UPDATE, .stage_first = -1, .stage_last = -1};
     }
     return count;
 }
@@ -239,10 +240,10 @@ typedef struct assembly {
     const snug_plan_choice *choice;
     snug_program *program;
     int64_t buffer_capacity;
-    int32_t *fixed;       /* [tensor] Its one buffer of the program, or -1. */
-    int32_t *local;       /* [tensor] Its buffer in the loop at hand. */
-    int32_t *local_loop;  /* [tensor] The loop for which `local` holds. */
-    int32_t *read_loop;   /* [tensor] The loop in which some call reads it from the same turn. */
+    int32_t *fixed;      /* [tensor] Its one buffer of the program, or -1. */
+    int32_t *local;      /* [tensor] Its buffer in the loop at hand. */
+    int32_t *local_loop; /* [tensor] The loop for which `local` holds. */
+    int32_t *read_loop;  /* [tensor] The loop in which some call reads it from the same turn. */
 } assembly;
 
 static snug_category category_of(const snug_plan_problem *p, snug_tensor_id t)
@@ -335,8 +336,8 @@ static snug_status write_call(assembly *a, const snug_emit_loop *loop, int32_t i
     for (int32_t i = 0; i < SNUG_NODE_INPUTS_MAX; i++) {
         call->inputs[i] = -1;
         if (i < node->input_count && node->inputs[i] >= 0) {
-            SNUG_TRY(buffer_of(a, loop, index, node->inputs[i], false, false, &call->inputs[i],
-                               err));
+            SNUG_TRY(
+                buffer_of(a, loop, index, node->inputs[i], false, false, &call->inputs[i], err));
         }
     }
     for (int32_t o = 0; o < SNUG_NODE_OUTPUTS_MAX; o++) {
@@ -344,8 +345,8 @@ static snug_status write_call(assembly *a, const snug_emit_loop *loop, int32_t i
         /* What runs again makes activations only. */
         if (o < node->output_count && node->outputs[o] >= 0 &&
             (native || p->place[node->outputs[o]] == SNUG_PLACE_FORWARD)) {
-            SNUG_TRY(buffer_of(a, loop, index, node->outputs[o], true, o == 0, &call->outputs[o],
-                               err));
+            SNUG_TRY(
+                buffer_of(a, loop, index, node->outputs[o], true, o == 0, &call->outputs[o], err));
         }
     }
     const int32_t tile = snug_problem_tile(p, loop->tile);
@@ -364,9 +365,12 @@ static snug_status write_loop(assembly *a, const snug_emit_loop *loop, int32_t i
     const snug_plan_problem *p = a->e->problem;
     const int64_t micro = a->choice->micro_batch;
     snug_program *program = a->program;
-    program->loops[index] = (snug_plan_loop){
-        .first_call = (int32_t)program->call_count, .call_count = loop->count, .tile = loop->tile,
-        .stage_first = loop->stage_first, .stage_last = loop->stage_last, .kind = loop->kind};
+    program->loops[index] = (snug_plan_loop){.first_call = (int32_t)program->call_count,
+                                             .call_count = loop->count,
+                                             .tile = loop->tile,
+                                             .stage_first = loop->stage_first,
+                                             .stage_last = loop->stage_last,
+                                             .kind = loop->kind};
     for (int32_t k = 0; k < loop->count; k++) {
         const snug_node *node = &p->graph->nodes[a->e->nodes[loop->first + k]];
         for (int32_t i = 0; i < node->input_count; i++) {
@@ -377,14 +381,13 @@ static snug_status write_loop(assembly *a, const snug_emit_loop *loop, int32_t i
     }
     const int32_t tile = snug_problem_tile(p, loop->tile);
     /* Updates run once a step, samples once a tile of every micro-batch. */
-    const double turns = loop->tile == 0 ? 1.0
-                                         : ((double)micro / (double)loop->tile) *
-                                               ((double)p->batch / (double)micro);
+    const double turns =
+        loop->tile == 0 ? 1.0
+                        : ((double)micro / (double)loop->tile) * ((double)p->batch / (double)micro);
     for (int32_t k = 0; k < loop->count; k++) {
         const int32_t n = a->e->nodes[loop->first + k];
         SNUG_TRY(write_call(a, loop, index, n, err));
-        program->seconds +=
-            turns * p->seconds[snug_problem_at(p, program->variants[n], n, tile)];
+        program->seconds += turns * p->seconds[snug_problem_at(p, program->variants[n], n, tile)];
     }
     return SNUG_OK;
 }
@@ -399,8 +402,8 @@ static void set_variants(const snug_plan_problem *p, const snug_plan_choice *cho
             const int32_t owner = p->graph->nodes[n].forward >= 0 ? p->graph->nodes[n].forward : n;
             if (p->active[n] && p->stage[owner] >= segment->stage_first &&
                 p->stage[owner] <= segment->stage_last) {
-                variants[n] = segment->variant < p->variants_of[n] ? segment->variant
-                                                                   : p->variants_of[n] - 1;
+                variants[n] =
+                    segment->variant < p->variants_of[n] ? segment->variant : p->variants_of[n] - 1;
             }
         }
     }
@@ -428,8 +431,8 @@ static snug_status allocate(assembly *a, const snug_emit_loop *loops, int32_t lo
     program->calls = memory;
     SNUG_TRY(snug_arena_array(arena, loop_count, (int64_t)sizeof(snug_plan_loop), &memory, err));
     program->loops = memory;
-    SNUG_TRY(snug_arena_array(arena, a->buffer_capacity, (int64_t)sizeof(snug_plan_buffer),
-                              &memory, err));
+    SNUG_TRY(snug_arena_array(arena, a->buffer_capacity, (int64_t)sizeof(snug_plan_buffer), &memory,
+                              err));
     program->buffers = memory;
     SNUG_TRY(snug_arena_array(arena, 4 * (int64_t)p->tensor_count, (int64_t)sizeof(int32_t),
                               &memory, err));
@@ -454,8 +457,8 @@ static snug_status add_persistent(assembly *a, snug_error *err)
             if (p->place[t] != SNUG_PLACE_PERSISTENT || parameter != (pass == 0)) {
                 continue;
             }
-            const snug_plan_buffer model = {.tensor = t, .category = category_of(p, t),
-                                            .persistent = true};
+            const snug_plan_buffer model = {
+                .tensor = t, .category = category_of(p, t), .persistent = true};
             SNUG_TRY(add_buffer(a, &model, snug_problem_bytes(p, 0, t), &a->fixed[t], err));
             a->program->buffers[a->fixed[t]].offset = offset;
             offset += a->program->buffers[a->fixed[t]].bytes + p->canary_bytes;
@@ -489,8 +492,11 @@ snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *cho
     const snug_plan_problem *p = emitter->problem;
     const snug_mark start = snug_arena_mark(arena);
     snug_emit_loop loops[2 * SNUG_STAGES_MAX + 2];
-    snug_program program = {.mode = p->mode, .batch = p->batch, .micro_batch = choice->micro_batch,
-                            .threads = p->threads, .canary_bytes = p->canary_bytes};
+    snug_program program = {.mode = p->mode,
+                            .batch = p->batch,
+                            .micro_batch = choice->micro_batch,
+                            .threads = p->threads,
+                            .canary_bytes = p->canary_bytes};
     assembly a = {.e = emitter, .choice = choice, .program = &program};
     SNUG_ASSERT(choice->segment_count >= 1 && choice->segment_count <= SNUG_STAGES_MAX);
     const int32_t loop_count = list_loops(p, choice, loops);

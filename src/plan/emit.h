@@ -27,13 +27,13 @@ typedef struct snug_emit_loop {
 /** Working memory of emission, for one graph; see snug_emit_init. */
 typedef struct snug_emitter {
     const snug_plan_problem *problem;
-    uint8_t *hold;      /* [tensor] SNUG_HOLD_*: set before emission. */
-    bool *whole;        /* [tensor] Some loop reads what another wrote. */
-    bool *run;          /* [node] Runs in the loop at hand. */
-    bool *done;         /* [node] Already in the list of the loop at hand. */
-    int32_t *stack;     /* [node * inputs] Of the search for what a node needs. */
-    int32_t *picked;    /* [node] */
-    int32_t *nodes;     /* Lists of all loops. */
+    uint8_t *hold;   /* [tensor] SNUG_HOLD_*: set before emission. */
+    bool *whole;     /* [tensor] Some loop reads what another wrote. */
+    bool *run;       /* [node] Runs in the loop at hand. */
+    bool *done;      /* [node] Already in the list of the loop at hand. */
+    int32_t *stack;  /* [node * inputs] Of the search for what a node needs. */
+    int32_t *picked; /* [node] */
+    int32_t *nodes;  /* Lists of all loops. */
     int32_t node_count, node_capacity;
 } snug_emitter;
 
@@ -61,8 +61,8 @@ SNUG_MUST_CHECK snug_status snug_emit_loop_nodes(snug_emitter *emitter, snug_emi
  * Makes the whole program: calls, loops and buffers with their lifetimes; offsets are not set.
  * Arrays come from `arena`.
  */
-SNUG_MUST_CHECK snug_status snug_emit_program(snug_emitter *emitter,
-                                              const snug_plan_choice *choice, snug_arena *arena,
-                                              snug_program *out, snug_error *err);
+SNUG_MUST_CHECK snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *choice,
+                                              snug_arena *arena, snug_program *out,
+                                              snug_error *err);
 
 #endif

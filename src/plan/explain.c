@@ -56,9 +56,10 @@ static void add_consumer(const snug_program *program, int32_t buffer, snug_plan_
     for (int32_t k = peak->consumer_count - 1; k > at; k--) {
         peak->consumers[k] = peak->consumers[k - 1];
     }
-    peak->consumers[at] = (snug_plan_consumer){
-        .tensor = b->tensor, .bytes = b->bytes,
-        .node = b->tensor < 0 ? owner_of_scratch(program, buffer) : -1};
+    peak->consumers[at] =
+        (snug_plan_consumer){.tensor = b->tensor,
+                             .bytes = b->bytes,
+                             .node = b->tensor < 0 ? owner_of_scratch(program, buffer) : -1};
 }
 
 /* Fills categories and consumers at one call, largest of buffers that share an offset only. */
@@ -156,8 +157,7 @@ static void name_segment(const snug_program *program, const snug_graph *graph,
         }
     }
     if (first != NULL) {
-        snug_text_add(out, "%s%s%s", first, first == last ? "" : " .. ",
-                      first == last ? "" : last);
+        snug_text_add(out, "%s%s%s", first, first == last ? "" : " .. ", first == last ? "" : last);
     }
 }
 
@@ -228,8 +228,8 @@ static void add_escaped(snug_text *out, const char *name)
 static void draw_buffer(const snug_program *program, const snug_graph *graph,
                         const snug_plan_buffer *b, snug_text *out)
 {
-    const double x_unit = (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) /
-                          (double)snug_max_i64(program->call_count, 1);
+    const double x_unit =
+        (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) / (double)snug_max_i64(program->call_count, 1);
     const double y_unit = (double)(PICTURE_HEIGHT - 2 * PICTURE_MARGIN) /
                           (double)snug_max_i64(program->arena_bytes, 1);
     char size[SNUG_SIZE_TEXT_BYTES];
@@ -255,15 +255,16 @@ static void draw_buffer(const snug_program *program, const snug_graph *graph,
 void snug_plan_picture(const snug_program *program, const snug_graph *graph, snug_text *out)
 {
     static const char *const kinds[] = {"forward", "fused", "backward", "update"};
-    const double x_unit = (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) /
-                          (double)snug_max_i64(program->call_count, 1);
+    const double x_unit =
+        (double)(PICTURE_WIDTH - 2 * PICTURE_MARGIN) / (double)snug_max_i64(program->call_count, 1);
     char size[SNUG_SIZE_TEXT_BYTES];
     snug_text_add(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
                   "font-family=\"sans-serif\">\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
                   PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_WIDTH, PICTURE_HEIGHT);
-    snug_text_add(out, "<text x=\"%d\" y=\"24\" font-size=\"14\">arena %s, batch %lld, "
-                       "micro-batch %lld</text>\n",
+    snug_text_add(out,
+                  "<text x=\"%d\" y=\"24\" font-size=\"14\">arena %s, batch %lld, "
+                  "micro-batch %lld</text>\n",
                   PICTURE_MARGIN, snug_size_text(program->arena_bytes, size),
                   (long long)program->batch, (long long)program->micro_batch);
     for (int32_t k = 0; k < SNUG_CATEGORY_RUNTIME; k++) {
@@ -284,9 +285,8 @@ void snug_plan_picture(const snug_program *program, const snug_graph *graph, snu
                       "stroke-width=\"0.5\"/><text x=\"%.1f\" y=\"%d\" font-size=\"8\" "
                       "transform=\"rotate(30 %.1f %d)\">%s %lld</text>\n",
                       x, PICTURE_MARGIN, x, PICTURE_HEIGHT - PICTURE_MARGIN, x,
-                      PICTURE_HEIGHT - PICTURE_MARGIN + 12, x,
-                      PICTURE_HEIGHT - PICTURE_MARGIN + 12, kinds[loop->kind],
-                      (long long)loop->tile);
+                      PICTURE_HEIGHT - PICTURE_MARGIN + 12, x, PICTURE_HEIGHT - PICTURE_MARGIN + 12,
+                      kinds[loop->kind], (long long)loop->tile);
     }
     snug_text_add(out, "</svg>\n");
 }

@@ -1,4 +1,5 @@
-/* A plan for people: where the bytes are at the peak, how each stage is run, and a picture of the arena. */
+/* A plan for people: where the bytes are at the peak, how each stage is run, and a picture of the
+ * arena. */
 #ifndef SNUG_PLAN_EXPLAIN_H
 #define SNUG_PLAN_EXPLAIN_H
 
@@ -16,11 +17,11 @@ typedef struct snug_plan_consumer {
 
 /** The instant at which most bytes are live. */
 typedef struct snug_plan_peak {
-    int32_t call;       /* Index; -1 for an empty program. */
-    snug_node_id node;  /* What runs then. */
+    int32_t call;      /* Index; -1 for an empty program. */
+    snug_node_id node; /* What runs then. */
     int64_t live_bytes;
-    int64_t category_bytes[SNUG_CATEGORY_COUNT]; /* Add up to the program's arena_bytes: what is live
-                                                    then; gaps count as workspace. */
+    int64_t category_bytes[SNUG_CATEGORY_COUNT]; /* Add up to the program's arena_bytes: what is
+                                                    live then; gaps count as workspace. */
     int32_t consumer_count;
     snug_plan_consumer consumers[SNUG_PLAN_CONSUMERS_MAX]; /* Largest first; parameters and states
                                                               not among them. */
@@ -36,8 +37,9 @@ void snug_plan_name_consumers(const snug_plan_peak *peak, const snug_graph *grap
 void snug_plan_explain(const snug_program *program, const snug_graph *graph, snug_text *out);
 
 /**
- * The arena over time as SVG: time (calls, loops marked) to the right, addresses upwards, one rectangle a
- * buffer, coloured by category, named where there is room. `out` needs about 300 bytes a buffer.
+ * The arena over time as SVG: time (calls, loops marked) to the right, addresses upwards, one
+ * rectangle a buffer, coloured by category, named where there is room. `out` needs about 300 bytes
+ * a buffer.
  */
 void snug_plan_picture(const snug_program *program, const snug_graph *graph, snug_text *out);
 

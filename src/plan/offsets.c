@@ -9,7 +9,7 @@
 #include "plan/problem.h"
 
 /* Work of the local search in visits of placed extents: about a tenth of a second. */
-enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000 };
+enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24 };
 
 typedef struct packer {
     const snug_extent *extents;
@@ -17,15 +17,14 @@ typedef struct packer {
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
-    int32_t *best_order;
     snug_extent *placed; /* By ascending offset. */
     int64_t *offsets;
     int64_t *best_offsets;
     int64_t best_bytes;
 } packer;
 
-static snug_status packer_init(packer *p, const snug_extent *extents, int64_t count, snug_arena *arena,
-                               snug_error *err)
+static snug_status packer_init(packer *p, const snug_extent *extents, int64_t count,
+                               snug_arena *arena, snug_error *err)
 {
     void *memory = NULL;
     *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
@@ -35,10 +34,9 @@ static snug_status packer_init(packer *p, const snug_extent *extents, int64_t co
     p->best_offsets = p->offsets + count;
     SNUG_TRY(snug_arena_array(arena, count, (int64_t)sizeof(snug_extent), &memory, err));
     p->placed = memory;
-    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int32_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(int32_t), &memory, err));
     p->order = memory;
     p->trial = p->order + count;
-    p->best_order = p->trial + count;
     return SNUG_OK;
 }
 
@@ -90,12 +88,11 @@ static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t
     return height;
 }
 
-static void keep_best(packer *p, const int32_t *order, int64_t height)
+static void keep_best(packer *p, int64_t height)
 {
     if (height < p->best_bytes) {
         p->best_bytes = height;
         memcpy(p->best_offsets, p->offsets, (size_t)p->count * sizeof *p->offsets);
-        memcpy(p->best_order, order, (size_t)p->count * sizeof *p->order);
     }
 }
 
@@ -130,46 +127,51 @@ static void greedy(packer *p, int32_t rules, int64_t bound)
         snug_plan_sort(p->keys, p->order, p->count);
         for (int32_t fit = 0; fit < 2 && !good_enough(p, bound); fit++) {
             const int64_t height = place_all(p, p->order, fit == 0, p->best_bytes);
-            keep_best(p, p->order, height);
+            keep_best(p, height);
         }
     }
 }
 
-/* Moves extents forward in the order of the best packing so far; keeps what is not worse. */
+/* One extent of the order is put somewhere else. Large extents, which decide, move most. */
+static void perturb(const packer *p, uint64_t random)
+{
+    const int64_t n = p->count;
+    const int64_t reach = (random >> 60) < 12 ? snug_min_i64(n, SEARCH_LARGE) : n;
+    const int64_t from = (int64_t)((random >> 8) % (uint64_t)reach);
+    const int64_t to = (int64_t)((random >> 32) % (uint64_t)reach);
+    memcpy(p->trial, p->order, (size_t)n * sizeof *p->order);
+    const int32_t moved = p->trial[from];
+    if (from > to) {
+        memmove(&p->trial[to + 1], &p->trial[to], (size_t)(from - to) * sizeof *p->trial);
+    } else {
+        memmove(&p->trial[from], &p->trial[from + 1], (size_t)(to - from) * sizeof *p->trial);
+    }
+    p->trial[to] = moved;
+}
+
+/* Changes the order of the largest first, again and again; keeps what is not worse. */
 static void search(packer *p, int64_t bound)
 {
     const int64_t n = p->count;
     const int64_t visits = n * n / 2 + 1;
     const int64_t rounds = snug_min_i64(SEARCH_VISITS / visits, SEARCH_ROUNDS_MAX);
     uint64_t state = 1;
-    memcpy(p->order, p->best_order, (size_t)n * sizeof *p->order);
+    for (int64_t i = 0; i < n; i++) {
+        p->keys[i] = sort_key(&p->extents[i], 0);
+        p->order[i] = (int32_t)i;
+    }
+    snug_plan_sort(p->keys, p->order, n);
+    int64_t current = INT64_MAX;
     for (int64_t round = 0; round < rounds && !good_enough(p, bound); round++) {
         state = snug_hash64_mix(state, (uint64_t)round);
-        int64_t from = (int64_t)(state % (uint64_t)n);
-        /* Half of the moves start from an extent that touches the top. */
-        for (int64_t k = 0; k < n && (state >> 40) % 2 == 0; k++) {
-            const int64_t probe = (from + k) % n;
-            const int32_t index = p->order[probe];
-            if (p->best_offsets[index] + p->extents[index].bytes == p->best_bytes) {
-                from = probe;
-                break;
-            }
-        }
-        state = snug_hash64_mix(state, 0x9e37U);
-        const int64_t to = (int64_t)(state % (uint64_t)n);
-        memcpy(p->trial, p->order, (size_t)n * sizeof *p->order);
-        const int32_t moved = p->trial[from];
-        if (from > to) {
-            memmove(&p->trial[to + 1], &p->trial[to], (size_t)(from - to) * sizeof *p->trial);
-        } else {
-            memmove(&p->trial[from], &p->trial[from + 1], (size_t)(to - from) * sizeof *p->trial);
-        }
-        p->trial[to] = moved;
+        perturb(p, state);
         /* Equal heights are taken too: they lead out of plateaus. */
-        const int64_t height = place_all(p, p->trial, (state >> 50) % 2 == 0, p->best_bytes + 1);
+        const int64_t limit = current == INT64_MAX ? current : current + 1;
+        const int64_t height = place_all(p, p->trial, (state & 1) == 0, limit);
         if (height != INT64_MAX) {
+            current = height;
             memcpy(p->order, p->trial, (size_t)n * sizeof *p->order);
-            keep_best(p, p->trial, height);
+            keep_best(p, height);
         }
     }
 }

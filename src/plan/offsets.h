@@ -16,9 +16,9 @@ typedef struct snug_extent {
 
 /** How hard to try. */
 typedef enum snug_packing_effort {
-    SNUG_PACKING_NONE,     /* The bound alone; offsets are not set. */
-    SNUG_PACKING_QUICK,    /* Greedy packings until one is within 0.5 % of the bound. */
-    SNUG_PACKING_THOROUGH  /* And a bounded local search when none is. */
+    SNUG_PACKING_NONE,    /* The bound alone; offsets are not set. */
+    SNUG_PACKING_QUICK,   /* Greedy packings until one is within 0.5 % of the bound. */
+    SNUG_PACKING_THOROUGH /* And a bounded local search when none is. */
 } snug_packing_effort;
 
 /** The most bytes live at one position: no packing is lower. */

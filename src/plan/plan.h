@@ -11,16 +11,16 @@
 
 /** A region of the arena. Calls refer to buffers by index. */
 typedef struct snug_plan_buffer {
-    snug_tensor_id tensor;   /* -1: scratch of a call. */
+    snug_tensor_id tensor; /* -1: scratch of a call. */
     snug_category category;
-    bool persistent;         /* Parameters and states: lives through the run, same offset in every program. */
-    bool whole;              /* Batched: holds all samples of a micro-batch; else those of one tile. */
-    bool global;             /* Batched: holds all samples of the global batch (loss partials). */
-    int64_t samples;         /* Batched: samples it has room for; shared: 0. */
-    int64_t bytes;           /* Padded to SNUG_ALIGN. */
-    int32_t first, last;     /* Calls (indices) between which its bytes are its own, loops included. */
-    int32_t zero_loop;       /* Zeroed before this loop of the first micro-batch; -1: never. */
-    int64_t offset;          /* In the arena. */
+    bool persistent; /* Parameters and states: live through the run, at one offset for all. */
+    bool whole;      /* Batched: holds all samples of a micro-batch; else those of one tile. */
+    bool global;     /* Batched: holds all samples of the global batch (loss partials). */
+    int64_t samples; /* Batched: samples it has room for; shared: 0. */
+    int64_t bytes;   /* Padded to SNUG_ALIGN. */
+    int32_t first, last; /* Calls (indices) between which its bytes are its own, loops included. */
+    int32_t zero_loop;   /* Zeroed before this loop of the first micro-batch; -1: never. */
+    int64_t offset;      /* In the arena. */
 } snug_plan_buffer;
 
 /** One node run once per tile. Buffer indices; -1 where the node has no such tensor. */
@@ -91,16 +91,16 @@ typedef struct snug_program {
     int64_t update_first_loop; /* Loops from here on run once after all micro-batches. */
     snug_plan_segment *segments;
     int64_t segment_count;
-    int32_t *variants;         /* Per node of the graph. */
+    int32_t *variants; /* Per node of the graph. */
     int64_t node_count;
-    int64_t batch;             /* Most samples of a global batch. */
+    int64_t batch; /* Most samples of a global batch. */
     int64_t micro_batch;
-    int32_t threads;           /* Most threads: scratch was sized for them. */
-    int64_t canary_bytes;      /* Untouched bytes after every buffer; 0 but in poison runs. */
-    int64_t persistent_bytes;  /* Where the transient buffers begin. */
-    int64_t arena_bytes;       /* Highest end of a buffer. */
-    int64_t live_bytes_max;    /* The lower bound: most bytes live at once. */
-    double seconds;            /* Predicted by the cost model. */
+    int32_t threads;          /* Most threads: scratch was sized for them. */
+    int64_t canary_bytes;     /* Untouched bytes after every buffer; 0 but in poison runs. */
+    int64_t persistent_bytes; /* Where the transient buffers begin. */
+    int64_t arena_bytes;      /* Highest end of a buffer. */
+    int64_t live_bytes_max;   /* The lower bound: most bytes live at once. */
+    double seconds;           /* Predicted by the cost model. */
 } snug_program;
 
 /** Speed of one op where it differs from the rest. */
@@ -125,17 +125,17 @@ typedef struct snug_cost_model {
 snug_cost_model snug_cost_model_default(int32_t threads);
 
 typedef struct snug_plan_request {
-    snug_graph *graph;     /* Variants are changed during the call and restored before it returns. */
+    snug_graph *graph; /* Variants are changed during the call and restored before it returns. */
     snug_plan_mode mode;
-    int64_t batch;         /* Samples of a global batch, >= 1. */
-    int32_t threads;       /* 1 .. SNUG_THREADS_MAX. */
-    int64_t budget_bytes;  /* Of the arena; 0: no limit. */
+    int64_t batch;                /* Samples of a global batch, >= 1. */
+    int32_t threads;              /* 1 .. SNUG_THREADS_MAX. */
+    int64_t budget_bytes;         /* Of the arena; 0: no limit. */
     int64_t persistent_bytes_min; /* Of the training program, when this one shares its arena: its
                                      parameters and states are left alone. 0: nothing to share. */
-    bool straight;         /* Everything kept, no tiles, no search: what a plain program would do. */
-    bool poison;           /* Room for canaries; the executor then poisons what dies. */
+    bool straight; /* Everything kept, no tiles, no search: what a plain program would do. */
+    bool poison;   /* Room for canaries; the executor then poisons what dies. */
     const snug_cost_model *costs; /* NULL: the defaults. */
-    snug_arena *scratch;   /* Temporary memory, rewound before return; NULL: the arena of the call. */
+    snug_arena *scratch; /* Temporary memory, rewound before return. NULL: `arena`, and it stays there. */
 } snug_plan_request;
 
 /** One point of the curve memory -> time: the fastest plan found for that many bytes. */

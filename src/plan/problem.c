@@ -11,6 +11,13 @@ static const double memory_bytes_per_second = 1.0e10;
 static const double read_bytes_per_second = 1.0e9;
 static const double call_seconds = 2.0e-5;
 
+/* A build for debugging poisons every run. */
+#ifdef SNUG_POISON
+static const bool poison_build = true;
+#else
+static const bool poison_build = false;
+#endif
+
 snug_cost_model snug_cost_model_default(int32_t threads)
 {
     return (snug_cost_model){.flops_per_second = core_flops_per_second * (double)threads,
@@ -155,8 +162,7 @@ static snug_status place_output(snug_plan_problem *p, snug_node_id n, int32_t o,
     } else if (t == p->graph->loss) {
         p->place[t] = SNUG_PLACE_GLOBAL;
     } else {
-        p->place[t] =
-            node->phase == SNUG_PHASE_BACKWARD ? SNUG_PLACE_BACKWARD : SNUG_PLACE_FORWARD;
+        p->place[t] = node->phase == SNUG_PHASE_BACKWARD ? SNUG_PLACE_BACKWARD : SNUG_PLACE_FORWARD;
     }
     return SNUG_OK;
 }
@@ -298,9 +304,8 @@ static snug_status fill_variant(snug_plan_problem *p, const snug_plan_request *r
         for (int32_t k = 0; k < p->tile_count; k++) {
             const int64_t at = snug_problem_at(p, variant, n, k);
             p->seconds[at] = price(request, model, &view, p->tiles[k]);
-            p->scratch[at] = op->scratch_bytes != NULL
-                                 ? op->scratch_bytes(&view, p->tiles[k], p->threads)
-                                 : 0;
+            p->scratch[at] =
+                op->scratch_bytes != NULL ? op->scratch_bytes(&view, p->tiles[k], p->threads) : 0;
             if (p->scratch[at] < 0 || p->seconds[at] < 0) {
                 return SNUG_FAIL(err, SNUG_CODE_LIMIT, "'%s' has no valid cost at %lld samples",
                                  graph->nodes[n].name, (long long)p->tiles[k]);
@@ -359,18 +364,21 @@ snug_status snug_plan_problem_init(snug_plan_problem *problem, const snug_plan_r
     if (request->batch > (INT64_C(1) << 24)) {
         return SNUG_FAIL(err, SNUG_CODE_LIMIT, "a batch has at most 2^24 samples");
     }
-    *problem = (snug_plan_problem){.graph = request->graph, .mode = request->mode,
-                                   .batch = request->batch, .threads = request->threads,
-                                   .canary_bytes = request->poison ? SNUG_ALIGN : 0,
+    *problem = (snug_plan_problem){.graph = request->graph,
+                                   .mode = request->mode,
+                                   .batch = request->batch,
+                                   .threads = request->threads,
+                                   .canary_bytes = request->poison || poison_build ? SNUG_ALIGN : 0,
                                    .persistent_bytes_min = request->persistent_bytes_min,
                                    .node_count = (int32_t)graph->node_count,
                                    .tensor_count = (int32_t)graph->tensor_count,
-                                   .variant_count = 1, .tile_count = SNUG_PLAN_TILES_MAX};
+                                   .variant_count = 1,
+                                   .tile_count = SNUG_PLAN_TILES_MAX};
     for (int32_t n = 0; n < problem->node_count; n++) {
         const int64_t own = snug_graph_sample_group(graph, n);
         const int32_t variants = node_variants(graph, n);
-        problem->variant_count = variants > problem->variant_count ? variants
-                                                                   : problem->variant_count;
+        problem->variant_count =
+            variants > problem->variant_count ? variants : problem->variant_count;
         /* Groups are powers of two in practice; the product is a common multiple in any case. */
         group = own > 1 && group % own != 0 ? (own % group == 0 ? own : own * group) : group;
     }

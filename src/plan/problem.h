@@ -1,4 +1,5 @@
-/* What a planner needs to know of a graph, in tables: roles, stages, bytes, costs by variant and tile. */
+/* What a planner needs to know of a graph, in tables: roles, stages, bytes, costs by variant and
+ * tile. */
 #ifndef SNUG_PLAN_PROBLEM_H
 #define SNUG_PLAN_PROBLEM_H
 
@@ -25,24 +26,24 @@ typedef struct snug_plan_problem {
     int64_t canary_bytes;
     int64_t persistent_bytes_min;
     int32_t node_count, tensor_count;
-    int32_t variant_count;    /* Most variants of any node; lower counts repeat their last. */
+    int32_t variant_count; /* Most variants of any node; lower counts repeat their last. */
     int32_t tile_count;
-    int64_t tiles[SNUG_PLAN_TILES_MAX];   /* Ascending, every tile and micro-batch considered. */
+    int64_t tiles[SNUG_PLAN_TILES_MAX]; /* Ascending, every tile and micro-batch considered. */
     int32_t micro_count;
     int64_t micros[SNUG_PLAN_MICROS_MAX]; /* Descending; the first is the batch. */
-    bool *active;             /* [node] It runs in some loop. */
-    int32_t *stage;           /* [node] Forward, backward and sources; -1: update or inactive. */
+    bool *active;                         /* [node] It runs in some loop. */
+    int32_t *stage; /* [node] Forward, backward and sources; -1: update or inactive. */
     int32_t stage_count;
-    uint8_t *place;           /* [tensor] snug_place. */
-    snug_node_id *producer;   /* [tensor] The active node that makes it, or -1. */
-    int32_t *last_stage;      /* [tensor] FORWARD: highest stage of a forward reader; -1: none. */
-    int64_t *bytes;           /* [variant][tensor] Of a sample, or of the whole; not padded. */
-    double *seconds;          /* [variant][node][tile] Of one call. */
-    int64_t *scratch;         /* [variant][node][tile] Of one call. */
-    int8_t *inplace;          /* [node][output] Input whose storage it may take; -1: none. */
-    int32_t *variants_of;     /* [node] Variants of its owner, >= 1. */
-    int64_t *group;           /* [node] Tiles must be multiples of it, or the micro-batch. */
-    bool *tied;               /* [node] It adds to a gradient that another node adds to as well. */
+    uint8_t *place;         /* [tensor] snug_place. */
+    snug_node_id *producer; /* [tensor] The active node that makes it, or -1. */
+    int32_t *last_stage;    /* [tensor] FORWARD: highest stage of a forward reader; -1: none. */
+    int64_t *bytes;         /* [variant][tensor] Of a sample, or of the whole; not padded. */
+    double *seconds;        /* [variant][node][tile] Of one call. */
+    int64_t *scratch;       /* [variant][node][tile] Of one call. */
+    int8_t *inplace;        /* [node][output] Input whose storage it may take; -1: none. */
+    int32_t *variants_of;   /* [node] Variants of its owner, >= 1. */
+    int64_t *group;         /* [node] Tiles must be multiples of it, or the micro-batch. */
+    bool *tied;             /* [node] It adds to a gradient that another node adds to as well. */
     bool any_tied;
 } snug_plan_problem;
 
@@ -51,7 +52,8 @@ SNUG_MUST_CHECK snug_status snug_plan_problem_init(snug_plan_problem *problem,
                                                    const snug_plan_request *request,
                                                    snug_arena *arena, snug_error *err);
 
-/** Cuts the active forward nodes into stages at the narrowest places; fills stage and stage_count. */
+/** Cuts the active forward nodes into stages at the narrowest places; fills stage and stage_count.
+ */
 SNUG_MUST_CHECK snug_status snug_plan_stages(snug_plan_problem *problem, snug_arena *arena,
                                              snug_error *err);
 

@@ -1,4 +1,5 @@
-/* The search: chains solved over many budgets, answers built exactly, the fastest that fits taken. */
+/* The search: chains solved over many budgets, answers built exactly, the fastest that fits taken.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -22,8 +23,8 @@ typedef struct candidate {
     int64_t micro_batch;
     uint64_t hash;
     double seconds;
-    int64_t bound_bytes;    /* No packing is below it. */
-    int64_t arena_bytes;    /* As packed so far. */
+    int64_t bound_bytes;        /* No packing is below it. */
+    int64_t arena_bytes;        /* As packed so far. */
     snug_packing_effort effort; /* Spent on arena_bytes so far. */
 } candidate;
 
@@ -36,7 +37,7 @@ typedef struct search {
     snug_plan_choice choice; /* The one at hand. */
     candidate *candidates;
     int32_t candidate_count;
-    int32_t *order;          /* Those that matter by ascending seconds. */
+    int32_t *order; /* Those that matter by ascending seconds. */
     int32_t rank_count;
     snug_plan_point *solved; /* Peaks and seconds of all chains solved so far. */
     int32_t solved_count;
@@ -66,9 +67,10 @@ static snug_status add_candidate(search *s, snug_error *err)
     }
     SNUG_TRY(snug_arena_alloc(s->scratch, bytes, &memory, err));
     memcpy(memory, choice->segments, (size_t)bytes);
-    s->candidates[s->candidate_count++] =
-        (candidate){.segments = memory, .segment_count = choice->segment_count,
-                    .micro_batch = choice->micro_batch, .hash = hash};
+    s->candidates[s->candidate_count++] = (candidate){.segments = memory,
+                                                      .segment_count = choice->segment_count,
+                                                      .micro_batch = choice->micro_batch,
+                                                      .hash = hash};
     return SNUG_OK;
 }
 
@@ -76,8 +78,7 @@ static void load_candidate(search *s, const candidate *c)
 {
     s->choice.micro_batch = c->micro_batch;
     s->choice.segment_count = c->segment_count;
-    memcpy(s->choice.segments, c->segments,
-           (size_t)c->segment_count * sizeof(snug_plan_segment));
+    memcpy(s->choice.segments, c->segments, (size_t)c->segment_count * sizeof(snug_plan_segment));
 }
 
 /* Builds a candidate's program for its figures alone. */
@@ -86,8 +87,8 @@ static snug_status weigh(search *s, candidate *c, snug_packing_effort effort, sn
     const snug_mark start = snug_arena_mark(s->scratch);
     snug_program program;
     load_candidate(s, c);
-    SNUG_TRY(snug_plan_build(&s->emitter, &s->choice, effort, s->scratch, s->scratch, &program,
-                             err));
+    SNUG_TRY(
+        snug_plan_build(&s->emitter, &s->choice, effort, s->scratch, s->scratch, &program, err));
     c->seconds = program.seconds;
     c->bound_bytes = program.live_bytes_max;
     c->arena_bytes = program.arena_bytes;
@@ -104,8 +105,8 @@ static snug_status solve(search *s, const snug_chain *chain, int64_t micro, snug
     SNUG_TRY(snug_chain_solve(chain, goal, budget, front_max, s->scratch, answer, err));
     if (answer->possible) {
         if (s->solved_count < CANDIDATES_MAX) {
-            s->solved[s->solved_count++] = (snug_plan_point){.arena_bytes = answer->peak_bytes,
-                                                             .seconds = answer->seconds};
+            s->solved[s->solved_count++] =
+                (snug_plan_point){.arena_bytes = answer->peak_bytes, .seconds = answer->seconds};
         }
         snug_segments_choice(&s->segments, micro, answer, &s->choice);
         SNUG_TRY(add_candidate(s, err));
@@ -166,8 +167,8 @@ static void sort_candidates(search *s)
         int32_t at = i;
         while (at > 0) {
             const candidate *b = &s->candidates[s->order[at - 1]];
-            const bool less = a->seconds < b->seconds || (!(b->seconds < a->seconds) &&
-                                                          a->bound_bytes < b->bound_bytes);
+            const bool less = a->seconds < b->seconds ||
+                              (!(b->seconds < a->seconds) && a->bound_bytes < b->bound_bytes);
             if (!less) {
                 break;
             }
@@ -207,13 +208,13 @@ static snug_status search_all(search *s, snug_error *err)
 {
     const snug_plan_problem *p = &s->problem;
     void *memory = NULL;
-    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(candidate), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(candidate), &memory, err));
     s->candidates = memory;
     SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(int32_t), &memory, err));
     s->order = memory;
-    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(snug_plan_point),
-                              &memory, err));
+    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(snug_plan_point), &memory,
+                              err));
     s->solved = memory;
     snug_plan_straight(p, &s->choice);
     SNUG_TRY(add_candidate(s, err));
@@ -230,8 +231,7 @@ static snug_status search_all(search *s, snug_error *err)
 /* Whether a candidate fits; packs it thoroughly when that decides. */
 static snug_status fits(search *s, candidate *c, int64_t budget, bool *out, snug_error *err)
 {
-    if (c->arena_bytes > budget && c->bound_bytes <= budget &&
-        c->effort != SNUG_PACKING_THOROUGH) {
+    if (c->arena_bytes > budget && c->bound_bytes <= budget && c->effort != SNUG_PACKING_THOROUGH) {
         SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
     }
     *out = c->arena_bytes <= budget;
@@ -263,10 +263,10 @@ static void note_facts(const search *s, int32_t smallest, snug_plan_facts *facts
     const candidate *fastest = &s->candidates[s->order[0]];
     int64_t least = INT64_MAX;
     int32_t count = 0;
-    *facts = (snug_plan_facts){
-        .minimum_arena_bytes = s->candidates[smallest].arena_bytes,
-        .unlimited_arena_bytes = fastest->arena_bytes, .unlimited_seconds = fastest->seconds,
-        .stage_count = s->problem.stage_count};
+    *facts = (snug_plan_facts){.minimum_arena_bytes = s->candidates[smallest].arena_bytes,
+                               .unlimited_arena_bytes = fastest->arena_bytes,
+                               .unlimited_seconds = fastest->seconds,
+                               .stage_count = s->problem.stage_count};
     for (int32_t i = 0; i < s->rank_count; i++) {
         const candidate *c = &s->candidates[s->order[i]];
         if (c->arena_bytes < least && count < SNUG_PLAN_POINTS_MAX) {
@@ -294,8 +294,8 @@ static snug_status refuse(search *s, int32_t smallest, snug_error *err)
     snug_program program;
     candidate *c = &s->candidates[smallest];
     load_candidate(s, c);
-    SNUG_TRY(snug_plan_build(&s->emitter, &s->choice,
-                             c->effort, s->scratch, s->scratch, &program, err));
+    SNUG_TRY(
+        snug_plan_build(&s->emitter, &s->choice, c->effort, s->scratch, s->scratch, &program, err));
     snug_plan_find_peak(&program, &peak);
     snug_text_init(&text, list, sizeof list);
     snug_plan_name_consumers(&peak, s->problem.graph, &text);
@@ -311,8 +311,7 @@ static snug_status refuse(search *s, int32_t smallest, snug_error *err)
 /* Chooses among the candidates; -1: none fits. */
 static snug_status choose(search *s, int32_t *out, snug_error *err)
 {
-    const int64_t budget =
-        s->request->budget_bytes > 0 ? s->request->budget_bytes : INT64_MAX;
+    const int64_t budget = s->request->budget_bytes > 0 ? s->request->budget_bytes : INT64_MAX;
     *out = -1;
     for (int32_t i = 0; i < s->rank_count && *out < 0; i++) {
         bool good = false;

@@ -11,14 +11,14 @@ typedef struct measure {
     const snug_plan_problem *p;
     snug_segments *out;
     snug_arena *arena;
-    snug_tensor_id *boundary;  /* [stage + 1] The only tensor between stages, or -1. */
-    int32_t *forward_stage;    /* [tensor] Of its producer; -1. */
-    int32_t *lowest_reader;    /* [tensor] BACKWARD: lowest stage that reads it. */
-    int32_t *gradient_stage;   /* [tensor] GRADIENT: highest stage that adds to it. */
-    bool *held;                /* [tensor] Wanted by the backward loop at hand. */
-    int32_t *last_use;         /* [tensor] Position in the loop at hand. */
-    int32_t *first_write;      /* [tensor] */
-    int64_t *alive;            /* [position] Bytes a sample at it. */
+    snug_tensor_id *boundary; /* [stage + 1] The only tensor between stages, or -1. */
+    int32_t *forward_stage;   /* [tensor] Of its producer; -1. */
+    int32_t *lowest_reader;   /* [tensor] BACKWARD: lowest stage that reads it. */
+    int32_t *gradient_stage;  /* [tensor] GRADIENT: highest stage that adds to it. */
+    bool *held;               /* [tensor] Wanted by the backward loop at hand. */
+    int32_t *last_use;        /* [tensor] Position in the loop at hand. */
+    int32_t *first_write;     /* [tensor] */
+    int64_t *alive;           /* [position] Bytes a sample at it. */
 } measure;
 
 static int64_t each(const measure *m, int32_t variant, snug_tensor_id t)
@@ -34,8 +34,8 @@ static int32_t clamp_variant(const measure *m, int32_t variant, int32_t node)
     return variant < count ? variant : count - 1;
 }
 
-static snug_status measure_init(measure *m, snug_emitter *e, snug_segments *out,
-                                snug_arena *arena, snug_error *err)
+static snug_status measure_init(measure *m, snug_emitter *e, snug_segments *out, snug_arena *arena,
+                                snug_error *err)
 {
     void *memory = NULL;
     const snug_plan_problem *p = e->problem;
@@ -208,8 +208,8 @@ static snug_status measure_loop(measure *m, const snug_emit_loop *loop, int32_t 
         out->tied = out->tied || p->tied[n];
         for (int32_t k = 0; k < p->tile_count; k++) {
             const int64_t at = snug_problem_at(p, clamp_variant(m, variant, n), n, k);
-            const int64_t bytes = m->alive[c] * p->tiles[k] +
-                                  snug_align_up(p->scratch[at], SNUG_ALIGN);
+            const int64_t bytes =
+                m->alive[c] * p->tiles[k] + snug_align_up(p->scratch[at], SNUG_ALIGN);
             out->bytes[k] = snug_max_i64(out->bytes[k], bytes);
             out->seconds[k] += p->seconds[at];
         }
@@ -229,8 +229,7 @@ static int64_t gradients_between(const measure *m, int32_t i, int32_t j, int32_t
         if (p->place[t] == SNUG_PLACE_BACKWARD && m->forward_stage[t] >= i &&
             m->forward_stage[t] <= j && m->lowest_reader[t] < i) {
             leaving = snug_max_i64(leaving, each(m, variant, t));
-            first_leaving =
-                m->first_write[t] < first_leaving ? m->first_write[t] : first_leaving;
+            first_leaving = m->first_write[t] < first_leaving ? m->first_write[t] : first_leaving;
         }
     }
     for (int32_t t = 0; t < p->tensor_count; t++) {
@@ -292,8 +291,11 @@ static snug_status measure_option(measure *m, int32_t i, int32_t j, snug_segment
     const snug_plan_problem *p = m->p;
     const bool train = p->mode == SNUG_PLAN_TRAIN;
     const bool fused = o->mode == SNUG_KEEP_FUSED && train;
-    const snug_plan_segment segment = {.stage_first = i, .stage_last = j, .mode = o->mode,
-                                       .keep_sources = o->keep_sources, .variant = o->variant};
+    const snug_plan_segment segment = {.stage_first = i,
+                                       .stage_last = j,
+                                       .mode = o->mode,
+                                       .keep_sources = o->keep_sources,
+                                       .variant = o->variant};
     memset(m->e->whole, 0, (size_t)p->tensor_count * sizeof *m->e->whole);
     memset(m->held, 0, (size_t)p->tensor_count * sizeof *m->held);
     memset(m->e->hold, SNUG_HOLD_THROUGH, (size_t)p->tensor_count);
@@ -328,8 +330,8 @@ static snug_status measure_option(measure *m, int32_t i, int32_t j, snug_segment
             m->e->whole[t] = true;
         }
     }
-    snug_emit_loop loop = {.kind = fused ? SNUG_LOOP_FUSED : SNUG_LOOP_FORWARD, .stage_first = i,
-                           .stage_last = j};
+    snug_emit_loop loop = {
+        .kind = fused ? SNUG_LOOP_FUSED : SNUG_LOOP_FORWARD, .stage_first = i, .stage_last = j};
     SNUG_TRY(snug_emit_loop_nodes(m->e, &loop, err));
     SNUG_TRY(measure_loop(m, &loop, o->variant, &o->forward, err));
     if (fused) {
@@ -464,9 +466,10 @@ static int32_t fill_tiles(const snug_segments *s, const snug_segment_loop *loop,
         const bool fits = tile == micro || (tile < micro && tile % loop->group == 0);
         const bool whole = tile == micro && micro == p->batch;
         if (fits && (whole || !loop->tied)) {
-            out[count++] = (snug_chain_tile){
-                .bytes = loop->bytes[k], .tile = k,
-                .seconds = loop->seconds[k] * (double)p->batch / (double)tile};
+            out[count++] =
+                (snug_chain_tile){.bytes = loop->bytes[k],
+                                  .tile = k,
+                                  .seconds = loop->seconds[k] * (double)p->batch / (double)tile};
         }
     }
     return snug_chain_prune_tiles(out, count);
@@ -484,8 +487,8 @@ snug_status snug_segments_chain(const snug_segments *segments, int64_t micro, sn
     SNUG_TRY(snug_arena_array(arena, 2 * count * p->tile_count, (int64_t)sizeof(snug_chain_tile),
                               &memory, err));
     snug_chain_tile *tiles = memory;
-    SNUG_TRY(snug_arena_array(arena, (int64_t)p->stage_count + 1, (int64_t)sizeof(int64_t),
-                              &memory, err));
+    SNUG_TRY(snug_arena_array(arena, (int64_t)p->stage_count + 1, (int64_t)sizeof(int64_t), &memory,
+                              err));
     int64_t *boundary = memory;
     for (int32_t c = 0; c <= p->stage_count; c++) {
         boundary[c] = segments->boundary_each[c] * micro;
@@ -498,15 +501,20 @@ snug_status snug_segments_chain(const snug_segments *segments, int64_t micro, sn
         const int32_t backward_count =
             from->has_backward ? fill_tiles(segments, &from->backward, micro, backward) : 0;
         options[o] = (snug_chain_option){
-            .kept = from->kept_each * micro, .input_needed = from->input_needed,
+            .kept = from->kept_each * micro,
+            .input_needed = from->input_needed,
             .output_kept = from->output_kept,
             .fused = from->mode == SNUG_KEEP_FUSED && p->mode == SNUG_PLAN_TRAIN,
-            .backward_bytes =
-                from->gradient_each * micro + (accumulates ? 0 : from->gradients),
-            .forward_count = forward_count, .backward_count = backward_count,
-            .forward = forward, .backward = from->has_backward ? backward : NULL};
+            .backward_bytes = from->gradient_each * micro + (accumulates ? 0 : from->gradients),
+            .forward_count = forward_count,
+            .backward_count = backward_count,
+            .forward = forward,
+            .backward = from->has_backward ? backward : NULL};
     }
-    *out = (snug_chain){.stage_count = p->stage_count, .options = options, .first = segments->first, .boundary = boundary,
+    *out = (snug_chain){.stage_count = p->stage_count,
+                        .options = options,
+                        .first = segments->first,
+                        .boundary = boundary,
                         .fixed_bytes = segments->persistent_bytes + segments->loss_bytes +
                                        (accumulates ? segments->gradients_bytes : 0)};
     return SNUG_OK;
@@ -523,9 +531,12 @@ void snug_segments_choice(const snug_segments *segments, int64_t micro,
         const snug_chain_segment *from = &answer->segments[s];
         const snug_segment_option *option = &segments->options[from->option];
         out->segments[s] = (snug_plan_segment){
-            .stage_first = from->stage_first, .stage_last = from->stage_last,
-            .mode = option->mode, .keep_sources = option->keep_sources,
-            .variant = option->variant, .forward_tile = p->tiles[from->forward_tile],
+            .stage_first = from->stage_first,
+            .stage_last = from->stage_last,
+            .mode = option->mode,
+            .keep_sources = option->keep_sources,
+            .variant = option->variant,
+            .forward_tile = p->tiles[from->forward_tile],
             .backward_tile = from->backward_tile < 0 ? 0 : p->tiles[from->backward_tile]};
     }
 }

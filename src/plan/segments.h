@@ -18,7 +18,7 @@ typedef struct snug_segment_option {
     snug_keep_mode mode;
     bool keep_sources;
     int32_t variant;
-    int64_t kept_each;     /* Bytes a sample. */
+    int64_t kept_each; /* Bytes a sample. */
     bool input_needed, output_kept;
     int64_t gradient_each; /* Activation gradients between loops, bytes a sample. */
     int64_t gradients;     /* Parameter gradients alive, bytes. */
@@ -30,8 +30,9 @@ typedef struct snug_segments {
     const snug_plan_problem *problem;
     snug_segment_option *options;
     int32_t option_count, option_capacity;
-    int32_t *first;         /* [stages * stages + 1] */
-    int64_t *boundary_each; /* [stages + 1] Bytes a sample of the tensor between stages; 0: several. */
+    int32_t *first; /* [stages * stages + 1] */
+    int64_t
+        *boundary_each; /* [stages + 1] Bytes a sample of the tensor between stages; 0: several. */
     int64_t persistent_bytes;
     int64_t gradients_bytes; /* Of all parameters. */
     int64_t loss_bytes;

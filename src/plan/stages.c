@@ -8,7 +8,7 @@
 enum { STRETCH_NODES = 24, STAGES_SEARCHED_MAX = 64 };
 
 typedef struct cut_work {
-    int32_t *order;    /* Active forward nodes, sources and sinks left out. */
+    int32_t *order; /* Active forward nodes, sources and sinks left out. */
     int32_t count;
     int32_t *place_of; /* [node] Index into order; -1. */
     int32_t *live;     /* [cut] Batched tensors alive between order[cut - 1] and order[cut]. */

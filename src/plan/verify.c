@@ -5,24 +5,24 @@
 /* What lies in a range of the arena. */
 typedef struct span {
     int64_t begin, end;
-    int32_t tensor;  /* -1: nothing that may be read. */
-    int64_t base;    /* Address where sample 0 of the global batch would be. */
+    int32_t tensor; /* -1: nothing that may be read. */
+    int64_t base;   /* Address where sample 0 of the global batch would be. */
 } span;
 
 typedef struct checker {
     const snug_program *program;
     snug_graph *graph;
-    span *spans;          /* Ascending and disjoint. */
+    span *spans; /* Ascending and disjoint. */
     int64_t span_count, span_capacity;
-    int64_t *bytes;       /* [tensor] Of a sample, or of the whole; by the program's variants. */
-    int64_t *scratch_of;  /* [call] Bytes wanted. */
-    int64_t *group;       /* [node] */
-    int8_t *inplace;      /* [node][output] */
-    int64_t *seen;        /* [node] Samples it has run on, in order. */
-    bool *required;       /* [node] Must run exactly once a sample, or once a step. */
-    bool *updated;        /* [tensor] An update has written it. */
-    bool *zeroed;         /* [tensor] This step started it from zero. */
-    int64_t batch;        /* Of this interpretation. */
+    int64_t *bytes;      /* [tensor] Of a sample, or of the whole; by the program's variants. */
+    int64_t *scratch_of; /* [call] Bytes wanted. */
+    int64_t *group;      /* [node] */
+    int8_t *inplace;     /* [node][output] */
+    int64_t *seen;       /* [node] Samples it has run on, in order. */
+    bool *required;      /* [node] Must run exactly once a sample, or once a step. */
+    bool *updated;       /* [tensor] An update has written it. */
+    bool *zeroed;        /* [tensor] This step started it from zero. */
+    int64_t batch;       /* Of this interpretation. */
 } checker;
 
 #define SNUG_WRONG(...) SNUG_FAIL(err, SNUG_CODE_DATA, "plan refused: " __VA_ARGS__)
@@ -76,13 +76,12 @@ static snug_status write_span(checker *k, int64_t begin, int64_t end, int32_t te
         stop++;
     }
     if (stop > at && k->spans[at].begin < begin) {
-        pieces[count++] = (span){k->spans[at].begin, begin, k->spans[at].tensor,
-                                 k->spans[at].base};
+        pieces[count++] = (span){k->spans[at].begin, begin, k->spans[at].tensor, k->spans[at].base};
     }
     pieces[count++] = fresh;
     if (stop > at && k->spans[stop - 1].end > end) {
-        pieces[count++] = (span){end, k->spans[stop - 1].end, k->spans[stop - 1].tensor,
-                                 k->spans[stop - 1].base};
+        pieces[count++] =
+            (span){end, k->spans[stop - 1].end, k->spans[stop - 1].tensor, k->spans[stop - 1].base};
     }
     SNUG_TRY(splice(k, at, stop - at, count, err));
     memcpy(&k->spans[at], pieces, (size_t)count * sizeof(span));
@@ -148,8 +147,8 @@ static snug_status check_buffers(checker *k, snug_error *err)
     memset(k->updated, 0, (size_t)k->graph->tensor_count * sizeof *k->updated);
     for (int64_t b = 0; b < p->buffer_count; b++) {
         const snug_plan_buffer *buffer = &p->buffers[b];
-        if (buffer->tensor < -1 || buffer->tensor >= k->graph->tensor_count ||
-            buffer->bytes <= 0 || buffer->offset < 0 || buffer->offset % SNUG_ALIGN != 0 ||
+        if (buffer->tensor < -1 || buffer->tensor >= k->graph->tensor_count || buffer->bytes <= 0 ||
+            buffer->offset < 0 || buffer->offset % SNUG_ALIGN != 0 ||
             buffer->bytes > p->arena_bytes || buffer->offset > p->arena_bytes - buffer->bytes) {
             return SNUG_WRONG("buffer %lld lies outside the arena", (long long)b);
         }
@@ -158,7 +157,8 @@ static snug_status check_buffers(checker *k, snug_error *err)
         }
         const snug_tensor *tensor = &k->graph->tensors[buffer->tensor];
         const int64_t room = tensor->batched ? buffer->samples : 1;
-        const bool fixed = tensor->kind == SNUG_TENSOR_PARAMETER || tensor->kind == SNUG_TENSOR_STATE;
+        const bool fixed =
+            tensor->kind == SNUG_TENSOR_PARAMETER || tensor->kind == SNUG_TENSOR_STATE;
         if ((tensor->batched ? buffer->samples < 1 : buffer->samples != 0) || room > INT32_MAX ||
             (buffer->whole && buffer->global) || buffer->persistent != fixed ||
             (k->bytes[buffer->tensor] > 0 && room > buffer->bytes / k->bytes[buffer->tensor])) {
@@ -257,8 +257,7 @@ static snug_status check_form(checker *k, snug_error *err)
         const snug_plan_loop *loop = &p->loops[l];
         if (loop->first_call != next || loop->call_count < 0 ||
             loop->call_count > p->call_count - next || loop->tile < 0 ||
-            loop->tile > p->micro_batch ||
-            (loop->tile == 0) != (l >= p->update_first_loop)) {
+            loop->tile > p->micro_batch || (loop->tile == 0) != (l >= p->update_first_loop)) {
             return SNUG_WRONG("loop %lld is malformed", (long long)l);
         }
         for (int64_t c = next; c < next + loop->call_count; c++) {
@@ -315,11 +314,10 @@ static snug_status check_overlap(const checker *k, const snug_plan_call *call, c
             }
         }
         for (int32_t i = 0; i < node->input_count; i++) {
-            const bool same = call->inputs[i] == call->outputs[o] &&
-                              node->inputs[i] == node->outputs[o];
-            const bool allowed =
-                k->inplace[call->node * SNUG_NODE_OUTPUTS_MAX + o] == i &&
-                in[i].begin == out[o].begin;
+            const bool same =
+                call->inputs[i] == call->outputs[o] && node->inputs[i] == node->outputs[o];
+            const bool allowed = k->inplace[call->node * SNUG_NODE_OUTPUTS_MAX + o] == i &&
+                                 in[i].begin == out[o].begin;
             if (call->inputs[i] >= 0 && overlap(&out[o], &in[i]) && !same && !allowed) {
                 return SNUG_WRONG("'%s' overwrites its input '%s'", node->name,
                                   k->graph->tensors[node->inputs[i]].name);
@@ -339,10 +337,9 @@ static snug_status check_addition(const checker *k, int32_t node, const region *
                                   snug_error *err)
 {
     const snug_graph *g = k->graph;
-    if (!k->zeroed[out->tensor] ||
-        !holds(k, out->begin, out->end, out->tensor, out->base)) {
-        return SNUG_WRONG("'%s' adds to '%s', which was not zeroed or was lost",
-                          node_name(k, node), g->tensors[out->tensor].name);
+    if (!k->zeroed[out->tensor] || !holds(k, out->begin, out->end, out->tensor, out->base)) {
+        return SNUG_WRONG("'%s' adds to '%s', which was not zeroed or was lost", node_name(k, node),
+                          g->tensors[out->tensor].name);
     }
     for (int32_t n = 0; n < g->node_count; n++) {
         for (int32_t o = 0; o < g->nodes[n].output_count; o++) {
@@ -374,8 +371,8 @@ static snug_status check_writes(checker *k, const snug_plan_call *call, const re
             continue;
         }
         const snug_tensor *tensor = &k->graph->tensors[out[o].tensor];
-        const bool fixed = tensor->kind == SNUG_TENSOR_PARAMETER ||
-                           tensor->kind == SNUG_TENSOR_STATE;
+        const bool fixed =
+            tensor->kind == SNUG_TENSOR_PARAMETER || tensor->kind == SNUG_TENSOR_STATE;
         if (fixed && node->phase != SNUG_PHASE_UPDATE && !adds(node, o)) {
             return SNUG_WRONG("'%s' writes '%s'", node->name, tensor->name);
         }
@@ -635,19 +632,19 @@ static snug_status checker_init(checker *k, const snug_program *program, snug_gr
     k->span_capacity = 4 * program->buffer_count + 16;
     SNUG_TRY(snug_arena_array(scratch, k->span_capacity, (int64_t)sizeof(span), &memory, err));
     k->spans = memory;
-    SNUG_TRY(snug_arena_array(scratch, graph->tensor_count, (int64_t)sizeof(int64_t), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(scratch, graph->tensor_count, (int64_t)sizeof(int64_t), &memory, err));
     k->bytes = memory;
-    SNUG_TRY(snug_arena_array(scratch, program->call_count, (int64_t)sizeof(int64_t), &memory,
-                              err));
+    SNUG_TRY(
+        snug_arena_array(scratch, program->call_count, (int64_t)sizeof(int64_t), &memory, err));
     k->scratch_of = memory;
     SNUG_TRY(snug_arena_array(scratch, 2 * nodes, (int64_t)sizeof(int64_t), &memory, err));
     k->group = memory;
     k->seen = k->group + nodes;
     SNUG_TRY(snug_arena_array(scratch, nodes * SNUG_NODE_OUTPUTS_MAX, 1, &memory, err));
     k->inplace = memory;
-    SNUG_TRY(snug_arena_array(scratch, nodes + 2 * graph->tensor_count, (int64_t)sizeof(bool), &memory,
-                              err));
+    SNUG_TRY(snug_arena_array(scratch, nodes + 2 * graph->tensor_count, (int64_t)sizeof(bool),
+                              &memory, err));
     k->required = memory;
     k->updated = k->required + nodes;
     k->zeroed = k->updated + graph->tensor_count;
@@ -667,8 +664,8 @@ snug_status snug_plan_verify(const snug_program *program, snug_graph *graph, snu
         return SNUG_WRONG("it was made for another graph or machine");
     }
     SNUG_TRY_DONE(checker_init(&k, program, graph, scratch, err));
-    SNUG_TRY_DONE(snug_arena_array(scratch, graph->node_count, (int64_t)sizeof(int32_t), &memory,
-                                   err));
+    SNUG_TRY_DONE(
+        snug_arena_array(scratch, graph->node_count, (int64_t)sizeof(int32_t), &memory, err));
     original = memory;
     for (int64_t n = 0; n < graph->node_count; n++) {
         original[n] = graph->nodes[n].variant;

@@ -5,12 +5,13 @@
 #include "plan/plan.h"
 
 /**
- * Runs the program on the bookkeeping of an arena instead of the arena, for a full batch and for the
- * smallest one, and checks that
+ * Runs the program on the bookkeeping of an arena instead of the arena, for a full batch and for
+ * the smallest one, and checks that
  *
  *   - every index, tile, micro-batch and offset is in range, tiles and micro-batches are multiples
  *     of the ops' sample groups (or whole), buffers are large enough for what they hold;
- *   - whatever a node reads was written for exactly these samples, and nothing else was written over it;
+ *   - whatever a node reads was written for exactly these samples, and nothing else was written
+ * over it;
  *   - no operand of a call overlaps another, but where the op allows it;
  *   - every gradient contribution is there once for every sample, in ascending order, one node
  *     after the other where several add to one gradient, from zero;

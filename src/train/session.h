@@ -65,6 +65,16 @@ typedef struct snug_session_model {
     int64_t parameter_count;
 } snug_session_model;
 
+enum { SNUG_KNOBS_MAX = 4 };
+
+/** One setting that would make the plan fit, and what that changes in the result. */
+typedef struct snug_session_knob {
+    const char *key;     /* Static. */
+    char value[32];      /* The largest tried that fits. */
+    const char *changes; /* Static. */
+    int64_t minimum_budget_bytes;
+} snug_session_knob;
+
 struct snug_session {
     /* Asked for. */
     snug_settings settings;
@@ -98,6 +108,8 @@ struct snug_session {
     int64_t arena_bytes; /* The largest program's. */
     int64_t predicted_peak_bytes;
     int64_t minimum_budget_bytes;
+    snug_session_knob knobs[SNUG_KNOBS_MAX]; /* When it does not fit. */
+    int32_t knob_count;
     int64_t batch; /* Global: batch size times accumulation. */
     int64_t steps_per_epoch, step_count;
 
@@ -143,6 +155,12 @@ SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
 /** Indexes data.path as the settings say; what was indexed before is forgotten. */
 SNUG_MUST_CHECK snug_status snug_session_open_data(snug_session *session, snug_error *err);
 
+/** Model and graph from the settings and the facts of the data. */
+SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, snug_error *err);
+
+/** Tries every knob alone, in up to six steps each; answers how many make the plan fit. */
+int32_t snug_session_knobs(const snug_session *session, snug_session_knob out[SNUG_KNOBS_MAX]);
+
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);
 
@@ -153,8 +171,8 @@ int64_t snug_session_buffers_size(const snug_session *session);
 snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_error *err);
 
 /**
- * Takes what executors will take of the set-up arena, and gives it back to the arena: what the arena
- * holds then is all that a run needs, and is counted by the plan.
+ * Takes what executors will take of the set-up arena, and gives it back to the arena: what the
+ * arena holds then is all that a run needs, and is counted by the plan.
  */
 SNUG_MUST_CHECK snug_status snug_session_rehearse(snug_session *session, snug_error *err);
 

@@ -246,6 +246,12 @@ static snug_status build_graph(snug_session *session, snug_error *err)
     return snug_optim_attach(&session->graph, &optimizer, err);
 }
 
+snug_status snug_session_build(snug_session *session, snug_error *err)
+{
+    SNUG_TRY(choose_model(session, &session->model.options, err));
+    return build_graph(session, err);
+}
+
 static snug_status choose_steps(snug_session *session, snug_error *err)
 {
     const snug_settings *s = &session->settings;
@@ -344,8 +350,10 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     SNUG_TRY_DONE(snug_session_open_data(session, err));
     SNUG_TRY_DONE(build_graph(session, err));
     SNUG_TRY_DONE(choose_steps(session, err));
-    SNUG_TRY_DONE(open_folder(session, err));
     SNUG_TRY_DONE(snug_session_make_plan(session, err));
+    if (session->fits) { /* A refused run leaves no folder behind. */
+        SNUG_TRY_DONE(open_folder(session, err));
+    }
     *out_session = session;
 
 done:

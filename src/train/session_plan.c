@@ -15,7 +15,7 @@
 enum {
     /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md.
      */
-    TOUCH_BYTES = 1536 << 10,
+    TOUCH_BYTES = 1024 << 10,
     /* The floor differs by some pages from run to run, as the kernel maps files around a fault; the
      * smallest budget is named with room for that, so that the next run keeps to it. */
     FLOOR_SLACK_BYTES = 512 << 10,
@@ -142,27 +142,37 @@ static snug_status plan_within(snug_session *session, int64_t left, snug_mark st
     return SNUG_OK;
 }
 
+/** "; data.window=5895 or optimizer.name=sgd would fit", as far as something does. */
+static void name_knobs(const snug_session *session, snug_text *text)
+{
+    for (int32_t i = 0; i < session->knob_count; i++) {
+        snug_text_add(text, "%s%s=%s", i == 0 ? "; would fit: " : ", ", session->knobs[i].key,
+                      session->knobs[i].value);
+    }
+}
+
 /** The budget is too small: the one that is not, where the bytes go, and what would change it. */
 static void say_too_small(snug_session *session)
 {
     char asked[SNUG_SIZE_TEXT_BYTES], beside[SNUG_SIZE_TEXT_BYTES], arena[SNUG_SIZE_TEXT_BYTES];
-    char list[512];
+    char list[512], other[256];
     snug_plan_peak peak;
-    snug_text text;
+    snug_text text, changes;
     snug_text_init(&text, list, sizeof list);
+    snug_text_init(&changes, other, sizeof other);
     snug_plan_find_peak(main_program(session), &peak);
     snug_plan_name_consumers(&peak, &session->graph, &text);
+    session->knob_count = session->has_train ? snug_session_knobs(session, session->knobs) : 0;
+    name_knobs(session, &changes);
     session->plan_error = (snug_error){0};
     session->plan_status = SNUG_FAIL(
         &session->plan_error, SNUG_CODE_BUDGET,
         "a budget of %s is too small: the smallest that fits is --budget %lldMiB (program, data "
-        "and "
-        "buffers %s, arena %s; largest in it: %s); a smaller window, model, data.num_workers or "
-        "data.chunk_cache_size needs less",
+        "and buffers %s, arena %s; largest in it: %s)%s",
         snug_size_text(session->budget.bytes, asked),
         (long long)snug_ceil_div(session->minimum_budget_bytes, 1 << 20),
         snug_size_text(beside_arena(session), beside),
-        snug_size_text(session->plan_facts.minimum_arena_bytes, arena), list);
+        snug_size_text(session->plan_facts.minimum_arena_bytes, arena), list, other);
 }
 
 snug_status snug_session_make_plan(snug_session *session, snug_error *err)
@@ -228,6 +238,25 @@ void snug_session_plan(const snug_session *session, snug_plan_summary *out)
     out->category_bytes[SNUG_CATEGORY_WORKSPACE] += session->predicted_peak_bytes - sum;
 }
 
+static void write_knobs(const snug_session *session, snug_json_writer *json)
+{
+    snug_json_array_begin(json);
+    for (int32_t i = 0; i < session->knob_count; i++) {
+        const snug_session_knob *knob = &session->knobs[i];
+        snug_json_object_begin(json);
+        snug_json_key(json, "key");
+        snug_json_string(json, knob->key);
+        snug_json_key(json, "value");
+        snug_json_string(json, knob->value);
+        snug_json_key(json, "minimum_budget_bytes");
+        snug_json_i64(json, knob->minimum_budget_bytes);
+        snug_json_key(json, "changes");
+        snug_json_string(json, knob->changes);
+        snug_json_object_end(json);
+    }
+    snug_json_array_end(json);
+}
+
 static void write_json(const snug_session *session, snug_text *text)
 {
     snug_plan_summary plan;
@@ -272,6 +301,8 @@ static void write_json(const snug_session *session, snug_text *text)
     if (!plan.fits) {
         snug_json_key(&json, "why");
         snug_json_string(&json, session->plan_error.message);
+        snug_json_key(&json, "knobs");
+        write_knobs(session, &json);
     }
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
@@ -323,6 +354,11 @@ static void write_text(const snug_session *session, snug_text *text)
         snug_text_add(text, "fits.\n");
     } else {
         snug_text_add(text, "does not fit: %s\n", session->plan_error.message);
+        for (int32_t i = 0; i < session->knob_count; i++) {
+            const snug_session_knob *knob = &session->knobs[i];
+            snug_text_add(text, "  %s=%s would fit (from %s): %s\n", knob->key, knob->value,
+                          snug_size_text(knob->minimum_budget_bytes, size), knob->changes);
+        }
     }
 }
 

@@ -78,6 +78,15 @@ until_there() {
   [ -s "$1" ]
 }
 
+# until_lines FILE COUNT: waits until the file has so many lines, 20 s at most, or the run has ended.
+until_lines() {
+  for _ in $(seq 1000); do
+    [ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ] && return 0
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.02
+  done
+}
+
 # minimum WORDS...: the smallest budget, in bytes.
 minimum() {
   # shellcheck disable=SC2046

@@ -1,4 +1,4 @@
-/* A whole session against its plan: a step asks for nothing, what is used was planned, and whichever
+/* A session against its plan: a step asks for nothing, what is used was planned, and whichever
  * request of the set-up fails, everything is given back. */
 #include "check.h"
 

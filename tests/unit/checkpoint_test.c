@@ -41,7 +41,8 @@ static int begin(void **state)
                                         "b.weight.m"};
     const snug_tensor_layout plain = {
         .rank = 2, .extent = {ROWS, COLUMNS}, .stride = {COLUMNS, 1}};
-    const snug_tensor_layout turned = {.rank = 2, .extent = {COLUMNS, ROWS}, .stride = {1, COLUMNS}};
+    const snug_tensor_layout turned = {
+        .rank = 2, .extent = {COLUMNS, ROWS}, .stride = {1, COLUMNS}};
     CHECK(mkdtemp(folder) != NULL);
     for (int i = 0; i < WEIGHTS; i++) {
         weight_items[i] = (snug_safetensors_item){
@@ -204,8 +205,8 @@ static void leftovers_of_a_killed_save_do_no_harm(void **state)
     snug_train_state read = {0};
     save(4, true, 1);
     save(6, false, 1);
-    /* Killed after step-6 had its name, before `last` pointed there; resumed from step 4, stopped at
-     * 5: the checkpoint of 6 is newer and must not push out the one that `last` points to. */
+    /* Killed after step-6 had its name, before `last` pointed there; resumed from step 4, stopped
+     * at 5: the checkpoint of 6 is newer and must not push out the one that `last` points to. */
     place("last", last);
     CHECK_OK(snug_link_replace("step-4", last, &err));
     place(".partial-step-9", path);

@@ -5,13 +5,13 @@
 #include "op/interpreter.inc"
 
 enum { STEPS = 3 };
-/* Samples of each step; the first is the batch that is planned. The long ones span sample groups. */
+/* Samples of each step; the first is the batch that is planned. The long ones span sample groups.
+ */
 static const int64_t short_batches[STEPS] = {11, 11, 5};
 static const int64_t long_batches[STEPS] = {150, 70, 150};
 
 /* The straight interpreter's answer, laid out as plan_case_run() does. */
-static void interpret(plan_case *c, snug_kernel_isa isa, const int64_t *batches,
-                      plan_result *out)
+static void interpret(plan_case *c, snug_kernel_isa isa, const int64_t *batches, plan_result *out)
 {
     snug_interpreter in;
     snug_interpreter_open(&in, &c->graph, false, isa, batches[0], 5);
@@ -21,8 +21,8 @@ static void interpret(plan_case *c, snug_kernel_isa isa, const int64_t *batches,
         for (snug_node_id n = 0; n < c->graph.node_count; n++) {
             const snug_node *node = &c->graph.nodes[n];
             if ((node->op->flags & SNUG_OP_SOURCE) != 0) {
-                const snug_exec_request request = {.stream = node->attrs.source.stream,
-                                                   .first = 0, .count = batches[s]};
+                const snug_exec_request request = {
+                    .stream = node->attrs.source.stream, .first = 0, .count = batches[s]};
                 plan_case_fill(&c->graph, &request, in.buffers[node->outputs[0]]);
             }
         }
@@ -49,8 +49,7 @@ static uint64_t draw(uint64_t *state, uint64_t count)
 static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan_choice *out)
 {
     do {
-        *out = (snug_plan_choice){
-            .micro_batch = p->micros[draw(state, (uint64_t)p->micro_count)]};
+        *out = (snug_plan_choice){.micro_batch = p->micros[draw(state, (uint64_t)p->micro_count)]};
         for (int32_t s = 0; s < p->stage_count;) {
             const int32_t length =
                 1 + (int32_t)draw(state, 1 + draw(state, (uint64_t)(p->stage_count - s)));
@@ -65,12 +64,14 @@ static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan
                     tiles[k] = out->micro_batch;
                 }
             }
-            out->segments[out->segment_count++] = (snug_plan_segment){
-                .stage_first = s, .stage_last = last,
-                .mode = end ? SNUG_KEEP_FUSED : (snug_keep_mode)draw(state, 3),
-                .keep_sources = draw(state, 2) == 0,
-                .variant = (int32_t)draw(state, (uint64_t)p->variant_count),
-                .forward_tile = tiles[0], .backward_tile = end ? 0 : tiles[1]};
+            out->segments[out->segment_count++] =
+                (snug_plan_segment){.stage_first = s,
+                                    .stage_last = last,
+                                    .mode = end ? SNUG_KEEP_FUSED : (snug_keep_mode)draw(state, 3),
+                                    .keep_sources = draw(state, 2) == 0,
+                                    .variant = (int32_t)draw(state, (uint64_t)p->variant_count),
+                                    .forward_tile = tiles[0],
+                                    .backward_tile = end ? 0 : tiles[1]};
             s = last + 1;
         }
     } while (!snug_plan_choice_valid(p, out));
@@ -96,8 +97,7 @@ static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choi
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
 }
 
-static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t seed,
-                       int64_t count)
+static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t seed, int64_t count)
 {
     snug_error err = {0};
     plan_case c;
@@ -108,8 +108,8 @@ static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t 
     static snug_plan_choice choice;
     plan_case_model(&c, 200, mask, SNUG_MODEL_TRAIN);
     snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    const snug_plan_request request = {.graph = &c.graph, .batch = batches[0], .threads = 2,
-                                       .poison = poison};
+    const snug_plan_request request = {
+        .graph = &c.graph, .batch = batches[0], .threads = 2, .poison = poison};
     CHECK_OK(snug_plan_problem_init(&problem, &request, &arena, &err));
     CHECK_OK(snug_emit_init(&emitter, &problem, &arena, &err));
     CHECK(problem.stage_count >= 5);

@@ -61,8 +61,11 @@ static void random_chain(uint64_t seed, int32_t n, chain_case *c)
         }
     }
     c->first[n * n] = count;
-    c->chain = (snug_chain){.stage_count = n, .options = c->options, .first = c->first,
-                            .boundary = c->boundary, .fixed_bytes = 10};
+    c->chain = (snug_chain){.stage_count = n,
+                            .options = c->options,
+                            .first = c->first,
+                            .boundary = c->boundary,
+                            .fixed_bytes = 10};
 }
 
 /** Best of all plans, found by trying all of them. */
@@ -102,10 +105,10 @@ static void try_all(brute *b, int32_t i, bool boundary_kept, int64_t m, int64_t 
                 }
                 const int64_t held = o->kept + (o->input_needed ? x : 0);
                 for (int32_t g = 0; g < o->backward_count; g++) {
-                    const int64_t backward = c->fixed_bytes + m + held + o->backward_bytes +
-                                             o->backward[g].bytes;
-                    try_all(b, j + 1, o->output_kept, m + held,
-                            backward > worst ? backward : worst, t + o->backward[g].seconds);
+                    const int64_t backward =
+                        c->fixed_bytes + m + held + o->backward_bytes + o->backward[g].bytes;
+                    try_all(b, j + 1, o->output_kept, m + held, backward > worst ? backward : worst,
+                            t + o->backward[g].seconds);
                 }
             }
         }
@@ -134,8 +137,8 @@ static void equals_brute_force(void **unused)
             b.budget = b.smallest + more;
             b.seconds = 1e300;
             try_all(&b, 0, false, 0, 0, 0.0);
-            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, b.budget, 1024, &arena,
-                                      &answer, &err));
+            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, b.budget, 1024, &arena, &answer,
+                                      &err));
             CHECK(answer.possible == (b.seconds < 1e300));
             CHECK(!answer.possible || answer.seconds == b.seconds);
             CHECK(!answer.possible || answer.peak_bytes <= b.budget);

@@ -31,8 +31,8 @@ static void check_valid(const snug_extent *e, int64_t count, int64_t height)
         CHECK(e[i].offset + e[i].bytes <= height);
         for (int64_t k = 0; k < i; k++) {
             const bool time = e[i].first <= e[k].last && e[k].first <= e[i].last;
-            const bool space = e[i].offset < e[k].offset + e[k].bytes &&
-                               e[k].offset < e[i].offset + e[i].bytes;
+            const bool space =
+                e[i].offset < e[k].offset + e[k].bytes && e[k].offset < e[i].offset + e[i].bytes;
             CHECK(!time || !space);
         }
     }

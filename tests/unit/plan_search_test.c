@@ -1,5 +1,6 @@
 /* labels: memory */
-/* Plans of a real graph over many budgets: they fit, they are verified, they are monotone, same bits. */
+/* Plans of a real graph over many budgets: they fit, they are verified, they are monotone, same
+ * bits. */
 #include "plan_case.h"
 
 #include "plan/explain.h"
@@ -29,9 +30,13 @@ static void every_budget_fits_and_gives_the_same_bits(void **unused)
         snug_heap_arena_init(&scratch, "scratch", SNUG_CATEGORY_RUNTIME, 1 << 20);
         const int64_t low = facts.minimum_arena_bytes;
         const int64_t high = facts.unlimited_arena_bytes;
-        const snug_plan_request request = {
-            .graph = &c.graph, .batch = BATCH, .threads = 2, .scratch = &scratch,
-            .straight = k == -2, .budget_bytes = k < 0 ? 0 : low + (high - low) * k / BUDGETS};
+        const snug_plan_request request = {.graph = &c.graph,
+                                           .batch = BATCH,
+                                           .threads = 2,
+                                           .scratch = &scratch,
+                                           .straight = k == -2,
+                                           .budget_bytes =
+                                               k < 0 ? 0 : low + (high - low) * k / BUDGETS};
         CHECK_OK(snug_plan_make(&request, &arena, &program, &facts, &err));
         CHECK(scratch.used_bytes == 0);
         CHECK(k < 0 || program.arena_bytes <= request.budget_bytes);
@@ -76,8 +81,8 @@ static void too_small_a_budget_is_refused(void **unused)
     (void)unused;
     plan_case_model(&c, 200, false, SNUG_MODEL_TRAIN);
     snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    const snug_plan_request request = {.graph = &c.graph, .batch = 4, .threads = 1,
-                                       .budget_bytes = 4096};
+    const snug_plan_request request = {
+        .graph = &c.graph, .batch = 4, .threads = 1, .budget_bytes = 4096};
     CHECK_FAILS(snug_plan_make(&request, &arena, &program, &facts, &err), SNUG_CODE_BUDGET);
     CHECK(program.batch == -5 && program.buffers == NULL);
     CHECK(arena.used_bytes == 0);
@@ -139,8 +144,8 @@ static snug_status note_shown(void *context, const snug_exec_shown *shown, snug_
 }
 
 /* A forward program beside the trained parameters, at one budget; returns what its sinks showed. */
-static void run_forward(plan_case *eval, const snug_program *train, void *base,
-                        snug_plan_mode mode, int64_t budget, plan_result *out, int64_t *minimum)
+static void run_forward(plan_case *eval, const snug_program *train, void *base, snug_plan_mode mode,
+                        int64_t budget, plan_result *out, int64_t *minimum)
 {
     snug_error err = {0};
     snug_arena arena;
@@ -148,8 +153,11 @@ static void run_forward(plan_case *eval, const snug_program *train, void *base,
     snug_exec *exec = NULL;
     static snug_plan_facts facts;
     snug_heap_arena_init(&arena, "forward", SNUG_CATEGORY_RUNTIME, 1 << 18);
-    const snug_plan_request request = {.graph = &eval->graph, .mode = mode, .batch = BATCH,
-                                       .threads = 1, .budget_bytes = budget,
+    const snug_plan_request request = {.graph = &eval->graph,
+                                       .mode = mode,
+                                       .batch = BATCH,
+                                       .threads = 1,
+                                       .budget_bytes = budget,
                                        .persistent_bytes_min = train->persistent_bytes};
     CHECK_OK(snug_plan_make(&request, &arena, &program, &facts, &err));
     CHECK_OK(snug_plan_verify(&program, &eval->graph, &arena, &err));
@@ -163,8 +171,10 @@ static void run_forward(plan_case *eval, const snug_program *train, void *base,
                             &arena, &exec, &err));
     shown_samples shown = {.graph = &eval->graph,
                            .prediction = snug_graph_find(&eval->graph, "prediction")};
-    const snug_exec_calls calls = {.fetch = plan_case_fetch, .fetch_context = &eval->graph,
-                                   .emit = note_shown, .emit_context = &shown};
+    const snug_exec_calls calls = {.fetch = plan_case_fetch,
+                                   .fetch_context = &eval->graph,
+                                   .emit = note_shown,
+                                   .emit_context = &shown};
     const snug_step_context step = plan_case_step(BATCH, 1);
     CHECK_OK(snug_exec_step(exec, &step, &calls, &err));
     CHECK(shown.next == BATCH);
@@ -237,12 +247,12 @@ static void requests_are_what_a_step_fetches(void **unused)
         snug_exec *exec = NULL;
         void *base = NULL;
         snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 18);
-        const snug_plan_request request = {
-            .graph = &c.graph, .batch = BATCH, .threads = 1,
-            .budget_bytes = k == 0 ? 0 : facts.minimum_arena_bytes};
+        const snug_plan_request request = {.graph = &c.graph,
+                                           .batch = BATCH,
+                                           .threads = 1,
+                                           .budget_bytes = k == 0 ? 0 : facts.minimum_arena_bytes};
         CHECK_OK(snug_plan_make(&request, &arena, &program, &facts, &err));
-        CHECK_OK(
-            snug_heap_map(SNUG_CATEGORY_ACTIVATIONS, program.arena_bytes, false, &base, &err));
+        CHECK_OK(snug_heap_map(SNUG_CATEGORY_ACTIVATIONS, program.arena_bytes, false, &base, &err));
         CHECK_OK(snug_exec_init(&program, &c.graph, base, SNUG_KERNEL_AVX2, &snug_parallel_serial,
                                 &arena, &exec, &err));
         for (int64_t batch = 1; batch <= BATCH; batch++) {

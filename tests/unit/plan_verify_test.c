@@ -48,8 +48,8 @@ static snug_program copy_of(verify_case *v)
 {
     snug_error err = {0};
     snug_program copy;
-    CHECK_OK(snug_certificate_read(v->json, v->json_bytes, &v->model.graph, &v->arena, &copy,
-                                   &err));
+    CHECK_OK(
+        snug_certificate_read(v->json, v->json_bytes, &v->model.graph, &v->arena, &copy, &err));
     return copy;
 }
 
