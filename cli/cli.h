@@ -54,7 +54,7 @@ typedef struct cli_values {
     const char *budget, *profile, *out, *explain, *require, *checkpoint, *part, *output;
     const char *inputs, *targets, *time, *rate, *group, *dataset;
     const char *sessions, *rows, *channels, *seed;
-    const char *picture, *curve_picture, *certificate, *verify_certificate;
+    const char *verify, *picture, *curve_picture, *certificate, *verify_certificate;
     bool resume, origin, force, dry_run, curve;
 } cli_values;
 

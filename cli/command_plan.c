@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { METRICS = 3 };
+enum { METRICS = 3, STEPS_MAX = 1000000 };
 
 static void read_metrics(const snug_plan_summary *plan, cli_metric out[METRICS])
 {
@@ -44,7 +44,10 @@ static int report(const cli_line *line, snug_session *session)
     if (status != SNUG_OK) {
         return cli_failed(status, &err);
     }
-    if (line->values.curve) {
+    const bool verifies = line->values.verify != NULL && plan.fits;
+    if (line->json && verifies) {
+        status = SNUG_OK; /* One document: what was predicted is in that of the comparison. */
+    } else if (line->values.curve) {
         status = snug_session_curve_write(session, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT,
                                           cli_write, NULL, &err);
         if (status != SNUG_OK) {
@@ -62,7 +65,7 @@ static int report(const cli_line *line, snug_session *session)
         if (status != SNUG_OK) {
             return cli_failed(status, &err);
         }
-        if (!line->json) {
+        if (!line->json && !verifies) {
             cli_print_next(line, plan.fits ? "train" : "plan",
                            plan.fits ? plan.budget_bytes : plan.minimum_budget_bytes);
         }
@@ -74,10 +77,36 @@ static int report(const cli_line *line, snug_session *session)
     return cli_fail_on_holds(line, metrics, METRICS) ? CLI_EXIT_CONDITION : CLI_EXIT_DONE;
 }
 
+/* Trains the steps that were asked for and prints the plan against what the kernel says. */
+static int verify(const cli_line *line, snug_session *session)
+{
+    bool kept = false;
+    snug_error err = {0};
+    snug_plan_summary plan = {0};
+    snug_status status = snug_session_train(session, NULL, NULL, &err);
+    if (status == SNUG_OK) {
+        const snug_format format = line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT;
+        status = snug_session_verify_write(session, format, cli_write, NULL, &kept, &err);
+    }
+    if (status != SNUG_OK) {
+        return cli_failed(status, &err);
+    }
+    if (!line->json) {
+        snug_session_plan(session, &plan);
+        cli_print_next(line, "train", plan.budget_bytes);
+    }
+    return kept ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
+}
+
 int cli_run_plan(const cli_line *line)
 {
     int code = CLI_EXIT_DONE;
+    int64_t steps = 0;
     cli_metric metrics[METRICS];
+    const char *steps_text = line->values.verify;
+    if (steps_text != NULL && !cli_number("verify", steps_text, 1, STEPS_MAX, &steps)) {
+        return CLI_EXIT_USAGE;
+    }
     read_metrics(&(snug_plan_summary){0}, metrics);
     if (!cli_fail_on_check(line, metrics, METRICS)) {
         return CLI_EXIT_USAGE;
@@ -88,11 +117,16 @@ int cli_run_plan(const cli_line *line)
     }
     snug_error err = {0};
     snug_session *session = NULL;
-    const snug_session_options options = {.purpose = SNUG_PURPOSE_PLAN,
-                                          .budget = line->values.budget};
+    const snug_session_options options = {.purpose = steps > 0 ? SNUG_PURPOSE_TRAIN
+                                                               : SNUG_PURPOSE_PLAN,
+                                          .budget = line->values.budget,
+                                          .steps = steps};
     const snug_status status = snug_session_open(config, &options, &session, &err);
     snug_config_close(config);
     code = status == SNUG_OK ? report(line, session) : cli_failed(status, &err);
+    if (code == CLI_EXIT_DONE && steps > 0) {
+        code = verify(line, session);
+    }
     snug_session_close(session);
     return code;
 }

@@ -96,6 +96,11 @@ static const cli_option plan_only[] = {
      .argument = "FILE.svg",
      .offset = VALUE(picture),
      .help = "draw the arena over time, every buffer in it"},
+    {.name = "verify",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "N",
+     .offset = VALUE(verify),
+     .help = "train N steps, keep nothing, compare predicted and measured bytes; exit 1 if wrong"},
     {.name = "certificate",
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE",
@@ -333,6 +338,7 @@ static const cli_command commands[] = {
     {"plan", "where every byte will go, before anything runs", "CONFIG [KEY=VALUE ...]",
      "  snug plan timeseries data.path=sessions --budget 600MiB\n"
      "  snug plan my.yaml --profile low_memory --json\n"
+     "  snug plan my.yaml --budget 600MiB --verify 3\n"
      "  snug plan timeseries data.path=sessions --budget 600MiB --explain activations\n"
      "  snug plan timeseries data.path=sessions --budget 600MiB --curve --picture arena.svg\n",
      plan_groups, 1, 1, true, cli_run_plan},

@@ -35,6 +35,14 @@ if(Python3_Interpreter_FOUND AND TARGET snug_program)
   set_tests_properties(doc_examples PROPERTIES LABELS cli TIMEOUT 600)
 endif()
 
+# Label memory: random configurations inside kernel limits; as many as take about a minute.
+if(Python3_Interpreter_FOUND AND NOT SNUG_SANITIZE)
+  add_test(NAME soak_budget
+           COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/soak/budget
+                   --snug $<TARGET_FILE_DIR:snug_static>/snug --count 100 --seed 1)
+  set_tests_properties(soak_budget PROPERTIES LABELS memory TIMEOUT 900)
+endif()
+
 # Label fuzz: NAME_fuzz.c with the replay driver runs over tests/fixtures/NAME, over the data
 # folder's formats/NAME where there is one, and over changes of both.
 if(DEFINED ENV{SNUG_DATA_DIR})

@@ -13,6 +13,7 @@ complete -c snug -n '__fish_seen_subcommand_from plan' -s e -l explain -r -d 'sa
 complete -c snug -n '__fish_seen_subcommand_from plan' -l curve -d 'what every budget costs in time, from the smallest to the fastest plan'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l curve-picture -r -d 'draw that curve'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l picture -r -d 'draw the arena over time, every buffer in it'
+complete -c snug -n '__fish_seen_subcommand_from plan' -l verify -r -d 'train N steps, keep nothing, compare predicted and measured bytes; exit 1 if wrong'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l certificate -r -d 'write the whole plan as JSON for others to check'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l verify-certificate -r -d 'check such a file with the independent verifier; exit 1 when it is wrong'
 complete -c snug -n '__fish_seen_subcommand_from plan' -s b -l budget -r -d 'memory of the whole process: 600MiB, 60% of what is free, auto'

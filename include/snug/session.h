@@ -33,6 +33,8 @@ typedef struct snug_session_options {
     int64_t threads;        /**< Compute threads, 1 to 64; 0: the config's `threads`. */
     const char *out;        /**< Run folder; TRAIN only; NULL: nothing is written. */
     bool resume;            /**< TRAIN: continue the run in `out` from its last checkpoint. */
+    int64_t steps;          /**< TRAIN: at most so many steps, and batches of an evaluation; 0: all.
+                                 For a look at the memory; the rest of the run is not made up. */
     const char *checkpoint; /**< EVAL, PREDICT: RUN, or a folder RUN/checkpoints/NAME (of a RUN:
                                  best, else last). */
 } snug_session_options;
@@ -195,6 +197,19 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_session_train(snug_session *session,
 
 /** Asks the run to save and stop after the step it is in. @threads Safe; async-signal-safe. */
 SNUG_API void snug_session_stop(snug_session *session);
+
+/**
+ * Predicted against measured bytes of the run that has just ended, part by part: a table, or schema
+ * snug.verify/1.
+ *
+ * @param[out] out_kept  |predicted - VmHWM| <= 2 % or 4 MiB, whichever is more, VmHWM is within the
+ *                       budget, and nothing was asked for after the start.
+ * @errors  SNUG_CODE_USAGE when nothing was trained in this session.
+ */
+SNUG_API SNUG_MUST_CHECK snug_status snug_session_verify_write(const snug_session *session,
+                                                               snug_format format, snug_write write,
+                                                               void *context, bool *out_kept,
+                                                               snug_error *err);
 
 /** Writes the summary of the finished run, schema snug.run/1 as in RUN/summary.json. */
 SNUG_API SNUG_MUST_CHECK snug_status snug_session_summary_write(const snug_session *session,

@@ -33,7 +33,8 @@ snug_status snug_session_open(const snug_config *config, const snug_session_opti
 {
     snug_session *session = NULL;
     SNUG_TRY(snug_session_create(&config->settings, options, &session, err));
-    if (options->purpose == SNUG_PURPOSE_TRAIN && options->out != NULL && !options->resume) {
+    if (options->purpose == SNUG_PURPOSE_TRAIN && options->out != NULL && !options->resume &&
+        session->fits) {
         const snug_status status = write_config(config, options->out, err);
         if (snug_failed(status)) {
             snug_session_close(session);

@@ -153,6 +153,14 @@ struct snug_op {
     /** The input whose storage output o may take over when nobody reads it later; NULL, -1: none.
      */
     int32_t (*inplace)(const snug_op_view *view, int32_t output);
+
+    /**
+     * For measuring what is long: makes the view that of a call of the same kind with about `share`
+     * (0 to 1) of its work, whose time over the answer stands for that of the call; variants that
+     * take the same time become one. `attrs` is room for changed attributes; the view borrows it.
+     * Answers the share that is left. NULL: every call is measured as it is.
+     */
+    double (*shorten)(snug_op_view *view, snug_attrs *attrs, double share);
 };
 
 /** The row with that name, or NULL. */

@@ -228,6 +228,7 @@ const snug_op snug_op_lstm_decoder = {
     .cost = cost_decoder,
     .scratch_bytes = snug_scratch_lstm_decoder,
     .variants = snug_variants_lstm_decoder,
+    .shorten = snug_shorten_lstm_decoder,
 };
 
 const snug_op snug_op_lstm_decoder_grad = {
@@ -242,4 +243,5 @@ const snug_op snug_op_lstm_decoder_grad = {
     .infer = infer_decoder_grad,
     .cost = cost_decoder_grad,
     .scratch_bytes = snug_scratch_lstm_decoder_grad,
+    .shorten = snug_shorten_lstm_decoder_grad,
 };

@@ -34,6 +34,9 @@ int64_t snug_cache_lstm_decoder(const snug_op_view *view);
 int32_t snug_variants_lstm_decoder(const snug_op_view *view);
 /* Forward passes that the gradient runs again for the view's variant: 0, or 1 and less. */
 double snug_recompute_lstm_decoder(const snug_op_view *view);
+/* The shorten functions of the decoder's rows: fewer steps. */
+double snug_shorten_lstm_decoder(snug_op_view *view, snug_attrs *attrs, double share);
+double snug_shorten_lstm_decoder_grad(snug_op_view *view, snug_attrs *attrs, double share);
 
 /** Input `i` is there, has that rank, and is batched or not as said; SNUG_CODE_DATA otherwise. */
 SNUG_MUST_CHECK snug_status snug_rows_expect(const snug_op_view *view, int32_t i, int32_t rank,

@@ -7,6 +7,9 @@
 #include "ops/adapt.h"
 #include "ops/cpu/lstm.h"
 
+/* Steps that a measured call has at least: its first block is warm-up for the ones after it. */
+enum { SHORTEST_BLOCKS = 2 };
+
 /* Powers of two up to the number of blocks of steps: the lengths of a segment that are offered. */
 static int32_t segment_choices(const snug_op_view *view)
 {
@@ -80,6 +83,49 @@ int64_t snug_cache_lstm_decoder(const snug_op_view *view)
 double snug_recompute_lstm_decoder(const snug_op_view *view)
 {
     return view->variant == 0 ? 0.0 : 1.0;
+}
+
+/*
+ * The time of a step depends on what is kept, not on how long segments are: all lengths become one
+ * block. The number of a variant depends on the number of steps, so it is made anew.
+ */
+static double shorten_steps(snug_op_view *view, snug_attrs *attrs, double share)
+{
+    const int64_t steps = view->attrs->lstm_decoder.steps;
+    const int32_t choices = segment_choices(view);
+    const int64_t blocks =
+        (int64_t)(share * (double)steps / (double)SNUG_LSTM_BLOCK_STEPS) + (share < 1.0 ? 0 : 1);
+    const int64_t least = SHORTEST_BLOCKS * SNUG_LSTM_BLOCK_STEPS;
+    const int64_t kept =
+        snug_min_i64(steps, snug_max_i64(least, blocks * SNUG_LSTM_BLOCK_STEPS));
+    *attrs = *view->attrs;
+    attrs->lstm_decoder.steps = kept;
+    view->attrs = attrs;
+    view->variant = view->variant == 0         ? 0
+                    : view->variant <= choices ? 1
+                                               : 1 + segment_choices(view);
+    return (double)kept / (double)steps;
+}
+
+double snug_shorten_lstm_decoder(snug_op_view *view, snug_attrs *attrs, double share)
+{
+    const double kept = shorten_steps(view, attrs, share);
+    view->input[0].extent[0] = attrs->lstm_decoder.steps;
+    view->output[0].extent[0] = attrs->lstm_decoder.steps;
+    view->output[1].extent[0] = snug_cache_lstm_decoder(view);
+    return kept;
+}
+
+/* Its inputs: dy, x, s0, y, cache, the weights; its first output: dx. */
+double snug_shorten_lstm_decoder_grad(snug_op_view *view, snug_attrs *attrs, double share)
+{
+    const double kept = shorten_steps(view, attrs, share);
+    view->input[0].extent[0] = attrs->lstm_decoder.steps;
+    view->input[1].extent[0] = attrs->lstm_decoder.steps;
+    view->input[3].extent[0] = attrs->lstm_decoder.steps;
+    view->input[4].extent[0] = snug_cache_lstm_decoder(view);
+    view->output[0].extent[0] = attrs->lstm_decoder.steps;
+    return kept;
 }
 
 static snug_lstm_weights weights_of(const snug_kernel_call *call, int32_t first)

@@ -13,11 +13,11 @@
 typedef struct snug_plan_buffer {
     snug_tensor_id tensor; /* -1: scratch of a call. */
     snug_category category;
-    bool persistent; /* Parameters and states: live through the run, at one offset for all. */
-    bool whole;      /* Batched: holds all samples of a micro-batch; else those of one tile. */
-    bool global;     /* Batched: holds all samples of the global batch (loss partials). */
-    int64_t samples; /* Batched: samples it has room for; shared: 0. */
-    int64_t bytes;   /* Padded to SNUG_ALIGN. */
+    bool persistent;     /* Parameters and states: live through the run, at one offset for all. */
+    bool whole;          /* Batched: holds all samples of a micro-batch; else those of one tile. */
+    bool global;         /* Batched: holds all samples of the global batch (loss partials). */
+    int64_t samples;     /* Batched: samples it has room for; shared: 0. */
+    int64_t bytes;       /* Padded to SNUG_ALIGN. */
     int32_t first, last; /* Calls (indices) between which its bytes are its own, loops included. */
     int32_t zero_loop;   /* Zeroed before this loop of the first micro-batch; -1: never. */
     int64_t offset;      /* In the arena. */
@@ -111,7 +111,17 @@ typedef struct snug_cost_rate {
     double call_seconds;
 } snug_cost_rate;
 
-/** seconds(call) = call_seconds + flops / flops_per_second + bytes / bytes_per_second. */
+/** What was measured: a call of this kind (plan/costs.h) on so many samples. */
+typedef struct snug_cost_point {
+    uint64_t kind;
+    int64_t samples; /* >= 1. */
+    double seconds;
+} snug_cost_point;
+
+/**
+ * Seconds of a call: as its points say; of a kind without points, call_seconds +
+ * flops / flops_per_second + bytes / bytes_per_second, by the op's own rate or that of all.
+ */
 typedef struct snug_cost_model {
     double flops_per_second;
     double bytes_per_second;
@@ -119,6 +129,8 @@ typedef struct snug_cost_model {
     double call_seconds;          /* Start of a call, threads included. */
     const snug_cost_rate *rates;  /* Borrowed. */
     int64_t rate_count;
+    const snug_cost_point *points; /* Borrowed; by kind, then samples. */
+    int64_t point_count;
 } snug_cost_model;
 
 /** Figures of an ordinary AVX2 core, times `threads`; for when nothing was measured. */
@@ -135,7 +147,7 @@ typedef struct snug_plan_request {
     bool straight; /* Everything kept, no tiles, no search: what a plain program would do. */
     bool poison;   /* Room for canaries; the executor then poisons what dies. */
     const snug_cost_model *costs; /* NULL: the defaults. */
-    snug_arena *scratch; /* Temporary memory, rewound before return. NULL: `arena`, and it stays there. */
+    snug_arena *scratch; /* Temporary memory, rewound at the end. NULL: `arena`, and it stays. */
 } snug_plan_request;
 
 /** One point of the curve memory -> time: the fastest plan found for that many bytes. */

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "plan/costs.h"
 
 /* Figures of one AVX2 core at 3 GHz; calibration replaces them. */
 static const double core_flops_per_second = 7.0e10;
@@ -260,12 +261,17 @@ static void list_tiles(snug_plan_problem *p, int64_t group)
     }
 }
 
-static double price(const snug_plan_request *request, const snug_cost_model *model,
-                    const snug_op_view *view, int64_t samples)
+static double price(const snug_cost_model *model, const snug_op_view *view, uint64_t kind,
+                    int64_t samples)
 {
     const snug_op *op = view->node->op;
     const snug_cost cost = op->cost != NULL ? op->cost(view, samples) : (snug_cost){0};
-    (void)request;
+    double seconds = 0.0;
+    if (model->point_count > 0 &&
+        snug_cost_look_up(model->points, model->point_count, kind,
+                          (op->flags & SNUG_OP_UPDATE) != 0 ? 1 : samples, &seconds)) {
+        return seconds;
+    }
     if ((op->flags & SNUG_OP_SOURCE) != 0) {
         return model->call_seconds + cost.bytes / model->read_bytes_per_second;
     }
@@ -281,8 +287,8 @@ static double price(const snug_plan_request *request, const snug_cost_model *mod
 }
 
 /* The tables of one variant; the graph has been set to it. */
-static snug_status fill_variant(snug_plan_problem *p, const snug_plan_request *request,
-                                const snug_cost_model *model, int32_t variant, snug_error *err)
+static snug_status fill_variant(snug_plan_problem *p, const snug_cost_model *model,
+                                int32_t variant, snug_error *err)
 {
     const snug_graph *graph = p->graph;
     for (int32_t t = 0; t < p->tensor_count; t++) {
@@ -301,9 +307,10 @@ static snug_status fill_variant(snug_plan_problem *p, const snug_plan_request *r
             const int32_t input = has ? op->inplace(&view, o) : -1;
             p->inplace[n * SNUG_NODE_OUTPUTS_MAX + o] = (int8_t)input;
         }
+        const uint64_t kind = model->point_count > 0 ? snug_cost_kind(&view) : 0;
         for (int32_t k = 0; k < p->tile_count; k++) {
             const int64_t at = snug_problem_at(p, variant, n, k);
-            p->seconds[at] = price(request, model, &view, p->tiles[k]);
+            p->seconds[at] = price(model, &view, kind, p->tiles[k]);
             p->scratch[at] =
                 op->scratch_bytes != NULL ? op->scratch_bytes(&view, p->tiles[k], p->threads) : 0;
             if (p->scratch[at] < 0 || p->seconds[at] < 0) {
@@ -338,7 +345,7 @@ static snug_status fill_tables(snug_plan_problem *p, const snug_plan_request *re
                 SNUG_TRY_DONE(snug_graph_set_variant(p->graph, n, v < count ? v : count - 1, err));
             }
         }
-        SNUG_TRY_DONE(fill_variant(p, request, &model, v, err));
+        SNUG_TRY_DONE(fill_variant(p, &model, v, err));
     }
 
 done:

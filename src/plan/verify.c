@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Calls of one interpretation; a certificate that asks for more is not worth minutes. */
+enum { STEPS_MAX = 1 << 24 };
+
 /* What lies in a range of the arena. */
 typedef struct span {
     int64_t begin, end;
@@ -247,6 +250,7 @@ static snug_status check_form(checker *k, snug_error *err)
 {
     const snug_program *p = k->program;
     int64_t next = 0;
+    double steps = 0.0;
     if (p->batch < 1 || p->micro_batch < 1 || p->micro_batch > p->batch || p->arena_bytes < 0 ||
         p->update_first_loop < 0 || p->update_first_loop > p->loop_count ||
         p->node_count != k->graph->node_count) {
@@ -264,6 +268,12 @@ static snug_status check_form(checker *k, snug_error *err)
             SNUG_TRY(check_call(k, c, loop->tile, err));
         }
         next += loop->call_count;
+        steps += (double)loop->call_count *
+                 (loop->tile > 0 ? (double)p->batch / (double)loop->tile : 1.0);
+    }
+    if (steps > (double)STEPS_MAX) {
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "a step of more than %d calls is not verified",
+                         STEPS_MAX);
     }
     if (next != p->call_count) {
         return SNUG_WRONG("calls are outside of loops");

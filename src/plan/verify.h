@@ -22,7 +22,7 @@
  * @param program  Of any origin, a certificate included.
  * @param graph    The graph it was made for.
  * @param scratch  Temporary memory, rewound.
- * @return SNUG_CODE_DATA with what is wrong, and where.
+ * @return SNUG_CODE_DATA with what is wrong, and where; SNUG_CODE_LIMIT: a step of too many calls.
  * @threads Not safe on one graph (variants are set and restored).
  */
 SNUG_MUST_CHECK snug_status snug_plan_verify(const snug_program *program, snug_graph *graph,

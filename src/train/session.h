@@ -82,6 +82,7 @@ struct snug_session {
     char out[SNUG_PATH_BYTES];        /* "" = nothing is written. */
     char checkpoint[SNUG_PATH_BYTES]; /* EVAL, PREDICT. */
     bool resume;
+    int64_t steps_max; /* Steps, and batches of an evaluation; 0: all. */
     bool evaluate_all; /* Every file is evaluated, whatever part it would be of. */
     int32_t threads;
     snug_isa isa;
@@ -135,6 +136,7 @@ struct snug_session {
     int64_t step_times;         /* Entries written to buffers.step_seconds, ever. */
     snug_evaluation evaluation; /* The last one; target_count 0: none yet. */
     snug_run_summary summary;
+    int64_t used_bytes[SNUG_CATEGORY_COUNT]; /* Of the heap, at the end of the run. */
     int64_t start_ns;
     int64_t batch_first;    /* Evaluation: position of the batch's first sample in its part. */
     double evaluation_loss; /* Sum of the partials so far. */

@@ -100,11 +100,19 @@ static snug_status add_collected(snug_session *session, int64_t samples, snug_er
     return SNUG_OK;
 }
 
+/** Samples of an evaluation: all of the part, unless the session was opened for a look only. */
+static int64_t evaluation_samples(const snug_session *session)
+{
+    const int64_t samples = session->source->calls->sample_count(session->source, false);
+    return session->steps_max > 0 ? snug_min_i64(samples, session->steps_max * session->batch)
+                                  : samples;
+}
+
 /** Runs the forward program over every sample of the part, batch by batch. */
 static snug_status run_part(snug_session *session, double *out_normaliser, snug_error *err)
 {
     snug_source *source = session->source;
-    const int64_t samples = source->calls->sample_count(source, false);
+    const int64_t samples = evaluation_samples(session);
     for (int64_t first = 0; first < samples; first += session->batch) {
         const snug_source_batch batch = {.first_position = first,
                                          .count = snug_min_i64(session->batch, samples - first)};
@@ -145,7 +153,7 @@ snug_status snug_session_evaluate(snug_session *session, snug_error *err)
     snug_metrics_reset(&b->metrics);
     SNUG_TRY(open_collected(session, err));
     SNUG_TRY_DONE(run_part(session, &normaliser, err));
-    const int64_t samples = session->source->calls->sample_count(session->source, false);
+    const int64_t samples = evaluation_samples(session);
     if (b->record != NULL) {
         SNUG_TRY_DONE(add_collected(session, samples, err));
     }

@@ -270,6 +270,9 @@ static snug_status choose_steps(snug_session *session, snug_error *err)
                         .power = 1.0,
                         .warmup_steps = snug_min_i64(warmup, session->step_count - 1),
                         .total_steps = session->step_count};
+    if (session->steps_max > 0) {
+        session->step_count = snug_min_i64(session->step_count, session->steps_max);
+    }
     const char *name = strcmp(s->scheduler_name, "none") == 0 || s->scheduler_name[0] == '\0'
                            ? "constant"
                            : s->scheduler_name;
@@ -340,6 +343,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     session->settings = *settings;
     session->purpose = options->purpose;
     session->resume = options->resume;
+    session->steps_max = options->steps;
     session->has_train =
         options->purpose == SNUG_PURPOSE_PLAN || options->purpose == SNUG_PURPOSE_TRAIN;
     snug_heap_arena_init(&session->setup, "session", SNUG_CATEGORY_RUNTIME, SETUP_BLOCK_BYTES);

@@ -342,10 +342,13 @@ static snug_status loop(snug_session *session, snug_error *err)
     session->summary.stopped_early = stop_early;
     if (stop_early && session->settings.training_restore_best && session->out[0] != '\0') {
         char path[SNUG_PATH_BYTES];
-        snug_train_state ignored;
+        snug_train_state best;
         SNUG_TRY(snug_path_join(session->out, "checkpoints/best", path, err));
         SNUG_TRY(snug_checkpoint_load(path, &session->buffers.checkpoint, false, &session->setup,
-                                      &ignored, err));
+                                      &best, err));
+        /* The figures of the run belong to the weights that it ends with. */
+        SNUG_TRY(snug_session_evaluate(session, err));
+        session->evaluation.step = best.step;
     }
     return SNUG_OK;
 }

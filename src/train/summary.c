@@ -135,6 +135,7 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     snug_sha256 loss_hash = session->state.loss_hash;
     SNUG_TRY(snug_procfs_process("", 0, &memory, err));
     snug_heap_usage_read(&usage);
+    memcpy(session->used_bytes, usage.current_bytes, sizeof session->used_bytes);
     const bool evaluated = e->target_count > 0;
     s->budget_bytes = session->budget.bytes;
     s->predicted_peak_bytes = session->predicted_peak_bytes;

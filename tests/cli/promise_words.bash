@@ -51,12 +51,13 @@ metrics() {
   jq -c 'select(.evaluation) | del(.evaluation.seconds)' "$1/metrics.jsonl"
 }
 
-# start RUN WORDS...: the run in the background; $pid. stdout and stderr go to .out and .err.
+# start RUN WORDS...: the run in the background; $pid. What it says goes to files of its own.
 start() {
   local run="$1"
   shift
   # shellcheck disable=SC2046
-  "$SNUG" train $(base) --budget 200MiB --out "$run" "$@" >.out 2>.err 3>&- &
+  "$SNUG" train $(base) --budget 200MiB --out "$run" "$@" >.start.out 2>.start.err \
+    3>&- &
   pid=$!
 }
 
@@ -64,8 +65,8 @@ start() {
 finish() {
   code=0
   wait "$pid" || code=$?
-  out="$(cat .out)"
-  err="$(cat .err)"
+  out="$(cat .start.out)"
+  err="$(cat .start.err)"
 }
 
 # until_there FILE: waits until the file has content, 20 s at most, or the run has ended.
