@@ -9,15 +9,16 @@
 
 #include "config/layers.h"
 #include "ops/cpu/gemm.h"
+#include "plan/costs.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
 #include "train/session.h"
 
-enum { OPS_MAX = 64, ROOF_SIZE = 2048 };
+enum { OPS_MAX = 64, CALLS_MAX = 4096, ROOF_SIZE = 2048 };
 
 typedef struct op_time {
     const char *name;
-    double seconds, flops;
+    double seconds, flops, predicted, fastest;
     int64_t calls;
 } op_time;
 
@@ -25,6 +26,8 @@ typedef struct profile {
     snug_session *session;
     op_time ops[OPS_MAX];
     int64_t op_count;
+    double best[CALLS_MAX];    /* [call] Its fastest turn. */
+    int64_t turns[CALLS_MAX];  /* [call] In all steps. */
     int32_t call; /* -1: none yet. */
     int64_t count, start_ns;
     double step_seconds;
@@ -52,9 +55,19 @@ static void book(profile *p)
     snug_op_view view;
     snug_graph_view(graph, node, &view);
     op_time *op = find(p, graph->nodes[node].op->name);
-    op->seconds += (double)(snug_clock_ns() - p->start_ns) * 1e-9;
+    const double seconds = (double)(snug_clock_ns() - p->start_ns) * 1e-9;
+    op->seconds += seconds;
+    if (p->call < CALLS_MAX) {
+        double *best = &p->best[p->call];
+        *best = p->turns[p->call]++ == 0 || seconds < *best ? seconds : *best;
+    }
     op->flops += view.node->op->cost(&view, p->count).flops;
     op->calls++;
+    double predicted = 0.0;
+    view.variant = p->session->train.variants[node];
+    (void)snug_cost_look_up(p->session->costs.points, p->session->costs.point_count,
+                            snug_cost_kind(&view), p->count, &predicted);
+    op->predicted += predicted;
 }
 
 static void probe(void *context, int32_t call, int64_t first, int64_t count)
@@ -161,23 +174,31 @@ int main(int argc, char **argv)
     }
     qsort(p.ops, (size_t)p.op_count, sizeof p.ops[0], by_time);
     const double counted = steps > 1 ? (double)(steps - 1) : 1.0;
-    double seconds = 0.0, flops = 0.0;
+    double seconds = 0.0, flops = 0.0, fastest = 0.0, predicted = 0.0;
+    for (int64_t c = 0; c < CALLS_MAX && c < p.session->train.call_count; c++) {
+        const snug_node_id node = p.session->train.calls[c].node;
+        find(&p, p.session->graph.nodes[node].op->name)->fastest += p.best[c] * (double)p.turns[c];
+    }
     for (int64_t i = 0; i < p.op_count; i++) {
         seconds += p.ops[i].seconds / counted;
         flops += p.ops[i].flops / counted;
+        fastest += p.ops[i].fastest / counted;
+        predicted += p.ops[i].predicted / counted;
     }
     (void)printf("roof %.1f GF/s, %s, %d threads; fastest step %.3f s, %.1f GF, %.1f %% of the roof; "
                  "predicted %.3f s\n",
                  roof, snug_isa_name(p.session->isa), p.session->threads, p.step_seconds,
                  flops * 1e-9, 100.0 * flops * 1e-9 / p.step_seconds / roof, p.session->train.seconds);
-    (void)printf("%-24s%10s%8s%10s%10s%8s\n", "op", "seconds", "share", "GF", "GF/s", "calls");
+    (void)printf("%-24s%10s%10s%10s%8s%10s%10s%8s\n", "op", "seconds", "fastest", "predicted", "share", "GF",
+                 "GF/s", "calls");
     for (int64_t i = 0; i < p.op_count; i++) {
         const op_time *op = &p.ops[i];
-        (void)printf("%-24s%10.4f%6.1f %%%10.2f%10.1f%8" PRId64 "\n", op->name,
-                     op->seconds / counted, 100.0 * op->seconds / counted / seconds,
+        (void)printf("%-24s%10.4f%10.4f%10.4f%6.1f %%%10.2f%10.1f%8" PRId64 "\n", op->name,
+                     op->seconds / counted, op->fastest / counted, op->predicted / counted, 100.0 * op->seconds / counted / seconds,
                      op->flops * 1e-9 / counted, op->flops * 1e-9 / op->seconds,
                      (int64_t)((double)op->calls / counted));
     }
+    (void)printf("%-24s%10.4f%10.4f%10.4f\n", "sum", seconds, fastest, predicted);
     snug_session_close(p.session);
     free(config);
     return 0;

@@ -35,7 +35,7 @@ def run_snug(args, data, budget, name):
     out = os.path.join(args.folder, name)
     subprocess.run(["rm", "-rf", out], check=True)
     command = [args.snug, "train", "timeseries", f"data.path={data}", f"training.max_steps={args.steps}", "--budget", budget,
-               "--out", out, "training.eval_every_steps=1000000", "training.checkpoint_every_steps=1000000"]
+               "--out", out, "training.log_every_steps=1", "training.eval_every_steps=1000000", "training.checkpoint_every_steps=1000000"]
     if budget != "90%":
         command = [os.path.join(os.path.dirname(__file__), "..", "tools", "limit.sh"), budget] + command
     done = subprocess.run(command, capture_output=True, text=True)
@@ -62,7 +62,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         args.folder = folder
         data = os.path.join(folder, "data")
-        subprocess.run([args.snug, "data", "generate", "timeseries", "--out", data, "--files", "8", "--rows", "130000",
+        subprocess.run([args.snug, "data", "generate", "timeseries", "--out", data, "--sessions", "8", "--rows", "130000",
                         "--channels", "16", "--targets", "20"], check=True, capture_output=True)
         results = {}
         for _ in range(args.rounds):

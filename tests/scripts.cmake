@@ -23,7 +23,7 @@ foreach(script ${SNUG_BATS_TESTS})
     set_tests_properties(cli_${name} PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: bats")
   endif()
   set_tests_properties(cli_${name} PROPERTIES LABELS cli TIMEOUT 600
-    ENVIRONMENT "SNUG=$<TARGET_FILE_DIR:snug_static>/snug;SNUG_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    ENVIRONMENT "SNUG=$<TARGET_FILE_DIR:snug_static>/snug;SNUG_SOURCE_DIR=${PROJECT_SOURCE_DIR};SNUG_COSTS=default")
 endforeach()
 
 # Every example of the documentation is run, in order, in an empty folder.
@@ -32,7 +32,8 @@ if(Python3_Interpreter_FOUND AND TARGET snug_program)
            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/doc_examples.py
                    $<TARGET_FILE:snug_program> ${PROJECT_SOURCE_DIR}/doc/guide.md
                    ${PROJECT_SOURCE_DIR}/README.md)
-  set_tests_properties(doc_examples PROPERTIES LABELS cli TIMEOUT 600)
+  set_tests_properties(doc_examples PROPERTIES LABELS cli TIMEOUT 600
+    ENVIRONMENT "SNUG_COSTS=default")
 endif()
 
 # Label memory: random configurations inside kernel limits; as many as take about a minute.

@@ -32,6 +32,7 @@ typedef struct snug_session_options {
     const char *budget;     /**< "600MiB", "60%", "auto"; NULL: the config's `budget`. */
     int64_t threads;        /**< Compute threads, 1 to 64; 0: the config's `threads`. */
     const char *out;        /**< Run folder; TRAIN only; NULL: nothing is written. */
+    bool recalibrate;       /**< Measure the speed of ops again, whatever the cache says. */
     bool resume;            /**< TRAIN: continue the run in `out` from its last checkpoint. */
     int64_t steps;          /**< TRAIN: at most so many steps, and batches of an evaluation; 0: all.
                                  For a look at the memory; the rest of the run is not made up. */
@@ -67,6 +68,8 @@ typedef struct snug_plan_summary {
     int64_t micro_batch;                          /**< Samples computed at once. */
     int64_t accumulation;                         /**< Micro-batches per optimizer step. */
     double time_ratio; /**< Predicted time of a step over that of the fastest plan; >= 1. */
+    double step_seconds; /**< Predicted time of a training step; 0 when nothing is trained. */
+    bool costs_measured; /**< By the speed of ops on this machine; else by default figures. */
     const char *isa;   /**< "avx2", "avx512", "scalar"; static. */
     int64_t threads;
 } snug_plan_summary;

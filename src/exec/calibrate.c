@@ -6,12 +6,17 @@
 #include "sys/heap.h"
 
 enum {
+    PASS_KEEP = -2,             /* What the table says is handed over. */
     PASS_LEAST = -1,            /* Only memory is looked at. */
     PASSES = 3,                 /* Samples grow from pass to pass. */
     GROWTH = 4,                 /* So many times. */
     RUNS_MIN = 3,               /* Behind the one that warms up. */
     RUNS_MAX = 24,
-    LARGER_BYTES_MAX = 24 << 20 /* Of a call on more samples than need be. */
+    LARGER_BYTES_MAX = 24 << 20, /* Of a call on more samples than need be. */
+    /* A larger call finds its inputs in no near cache: they are swept out before every run. */
+    WARM_BYTES = 2 << 20,
+    SWEEP_BYTES_MAX = 32 << 20,
+    SWEEP_UNIT = 64 << 10
 };
 
 static const double runs_seconds = 0.02;     /* Of one call's runs, unless RUNS_MIN take longer. */
@@ -30,6 +35,7 @@ typedef struct work {
     unsigned char *memory; /* NULL: the need is counted, nothing runs. */
     int64_t memory_bytes;  /* The largest call's. */
     int64_t limit_bytes;   /* It may have at most. */
+    int64_t sweep_bytes;   /* Behind it, for sweeping caches. */
     int64_t *least_bytes;  /* [node] Of its smallest call, over its variants. */
     int64_t start_ns;
     int64_t added;
@@ -128,8 +134,25 @@ static bool is_over(const work *w)
     return snug_clock_seconds_since(w->start_ns) > w->request->seconds;
 }
 
+static void sweep_unit(void *context, int64_t unit, int32_t thread)
+{
+    const work *w = context;
+    unsigned char *at = w->memory + w->memory_bytes + unit * SWEEP_UNIT;
+    (void)thread;
+    for (int64_t i = 0; i < SWEEP_UNIT; i += SNUG_ALIGN) {
+        at[i]++;
+    }
+}
+
+/* Fills the caches of every thread with something else, as the rest of a step would have. */
+static void sweep(work *w)
+{
+    const snug_parallel *parallel = w->request->parallel;
+    snug_parallel_run(parallel, w->sweep_bytes / SWEEP_UNIT, sweep_unit, w);
+}
+
 /* Seconds of one call: the fastest of some runs. */
-static double time_call(const work *w, const snug_op_view *view, int64_t samples)
+static double time_call(work *w, const snug_op_view *view, int64_t samples)
 {
     static const snug_step_context step_model = {.normaliser = 1e4,
                                                  .step = 2,
@@ -155,6 +178,9 @@ static double time_call(const work *w, const snug_op_view *view, int64_t samples
     const snug_kernel kernel = snug_kernel_find(view->node->op);
     const int64_t start = snug_clock_ns();
     for (int32_t run = 0; run < RUNS_MAX; run++) {
+        if (l.bytes > WARM_BYTES) {
+            sweep(w);
+        }
         const int64_t run_start = snug_clock_ns();
         kernel(&l.call);
         const double seconds = snug_clock_seconds_since(run_start);
@@ -229,6 +255,19 @@ static void note_least(work *w, snug_node_id n, int64_t samples)
     w->least_bytes[n] = snug_min_i64(w->least_bytes[n], bytes);
 }
 
+/* What the table knows of a node. */
+static void keep_points(const work *w, snug_node_id n)
+{
+    snug_op_view view;
+    const snug_cost_point *points = NULL;
+    snug_graph_view(w->request->graph, n, &view);
+    const int64_t count =
+        snug_cost_find(w->table->points, w->table->count, snug_cost_kind(&view), &points);
+    for (int64_t i = 0; i < count; i++) {
+        (void)snug_cost_add(w->request->own, &points[i]);
+    }
+}
+
 /* One node in one pass: counted, or measured and noted. */
 static void visit(work *w, snug_node_id n, int32_t pass)
 {
@@ -244,6 +283,10 @@ static void visit(work *w, snug_node_id n, int32_t pass)
     double kept = 1.0;
     if (pass == PASS_LEAST) {
         note_least(w, n, least);
+        return;
+    }
+    if (pass == PASS_KEEP) {
+        keep_points(w, n);
         return;
     }
     for (int32_t k = 0; k < pass; k++) {
@@ -366,14 +409,18 @@ snug_status snug_calibrate(const snug_calibration *request, snug_cost_table *tab
         visit_all(&w, original, pass);
     }
     if (w.memory_bytes > 0) {
-        SNUG_TRY_DONE(
-            snug_heap_map(SNUG_CATEGORY_WORKSPACE, w.memory_bytes, true, &memory, err));
+        w.sweep_bytes = snug_min_i64(SWEEP_BYTES_MAX, w.limit_bytes - w.memory_bytes);
+        const int64_t bytes = w.memory_bytes + w.sweep_bytes;
+        SNUG_TRY_DONE(snug_heap_map(SNUG_CATEGORY_WORKSPACE, bytes, true, &memory, err));
         w.memory = memory;
         w.start_ns = snug_clock_ns();
         for (int32_t pass = 0; pass < PASSES; pass++) {
             visit_all(&w, original, pass);
         }
-        snug_heap_unmap(SNUG_CATEGORY_WORKSPACE, w.memory, w.memory_bytes);
+        snug_heap_unmap(SNUG_CATEGORY_WORKSPACE, w.memory, bytes);
+    }
+    if (request->own != NULL) {
+        visit_all(&w, original, PASS_KEEP);
     }
     *out_added = w.added;
 

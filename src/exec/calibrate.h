@@ -13,6 +13,7 @@ typedef struct snug_calibration {
     const snug_parallel *parallel; /* With the threads of the run. */
     int64_t memory_bytes;          /* Never more is taken; kinds that need more are left out. */
     double seconds;                /* Once they are over, only what is missing is measured once. */
+    snug_cost_table *own; /* Gets the points of this graph, as far as there is room; may be NULL. */
     snug_arena *scratch;           /* Some bytes a node; rewound before return. */
 } snug_calibration;
 

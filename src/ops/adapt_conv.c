@@ -2,11 +2,10 @@
 #include "base/checked.h"
 #include "graph/op_rows.h"
 #include "ops/adapt.h"
-#include "ops/cpu/conv1d.h"
-#include "ops/cpu/tds_conv.h"
+#include "ops/unpack.h"
 
-static snug_conv1d conv(const snug_op_view *view, snug_kernel_isa isa, const snug_shape *x,
-                        int64_t filters)
+snug_conv1d snug_unpack_conv1d(const snug_op_view *view, snug_kernel_isa isa, const snug_shape *x,
+                               int64_t filters)
 {
     return (snug_conv1d){.isa = isa,
                          .steps = x->extent[0],
@@ -16,7 +15,8 @@ static snug_conv1d conv(const snug_op_view *view, snug_kernel_isa isa, const snu
                          .stride = view->attrs->conv1d.stride};
 }
 
-static snug_tds_conv tds(const snug_op_view *view, snug_kernel_isa isa, const snug_shape *x)
+snug_tds_conv snug_unpack_tds_conv(const snug_op_view *view, snug_kernel_isa isa,
+                                   const snug_shape *x)
 {
     return (snug_tds_conv){.isa = isa,
                            .steps = x->extent[0],
@@ -25,8 +25,7 @@ static snug_tds_conv tds(const snug_op_view *view, snug_kernel_isa isa, const sn
                            .taps = view->attrs->tds_conv.kernel};
 }
 
-/* The bias of a forward convolution: an optional third input. */
-static const float *bias(const snug_kernel_call *call)
+const void *snug_unpack_bias(const snug_kernel_call *call)
 {
     return call->view->input_count > 2 ? call->inputs[2] : NULL;
 }
@@ -34,17 +33,19 @@ static const float *bias(const snug_kernel_call *call)
 void snug_adapt_conv1d(const snug_kernel_call *call)
 {
     const snug_op_view *view = call->view;
-    const snug_conv1d c = conv(view, call->isa, &view->input[0], view->input[1].extent[2]);
-    snug_conv1d_forward(&c, call->count, call->inputs[0], call->inputs[1], NULL, bias(call),
-                        view->attrs->conv1d.relu, call->outputs[0], call->parallel, call->scratch);
+    const snug_conv1d c =
+        snug_unpack_conv1d(view, call->isa, &view->input[0], view->input[1].extent[2]);
+    snug_conv1d_forward(&c, call->count, call->inputs[0], call->inputs[1], NULL,
+                        snug_unpack_bias(call), view->attrs->conv1d.relu, call->outputs[0],
+                        call->parallel, call->scratch);
 }
 
 int64_t snug_scratch_conv1d(const snug_op_view *view, int64_t samples, int32_t threads)
 {
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_conv1d c =
-            conv(view, (snug_kernel_isa)isa, &view->input[0], view->input[1].extent[2]);
+        const snug_conv1d c = snug_unpack_conv1d(view, (snug_kernel_isa)isa, &view->input[0],
+                                                 view->input[1].extent[2]);
         most = snug_max_i64(most, snug_conv1d_forward_scratch_bytes(&c, samples, threads, false));
     }
     return most;
@@ -53,7 +54,8 @@ int64_t snug_scratch_conv1d(const snug_op_view *view, int64_t samples, int32_t t
 void snug_adapt_conv1d_dx(const snug_kernel_call *call)
 {
     const snug_op_view *view = call->view;
-    const snug_conv1d c = conv(view, call->isa, &view->output[0], view->input[1].extent[2]);
+    const snug_conv1d c =
+        snug_unpack_conv1d(view, call->isa, &view->output[0], view->input[1].extent[2]);
     snug_conv1d_input_gradient(&c, call->count, call->inputs[0], call->inputs[1], NULL,
                                call->outputs[0], call->parallel, call->scratch);
 }
@@ -62,8 +64,8 @@ int64_t snug_scratch_conv1d_dx(const snug_op_view *view, int64_t samples, int32_
 {
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_conv1d c =
-            conv(view, (snug_kernel_isa)isa, &view->output[0], view->input[1].extent[2]);
+        const snug_conv1d c = snug_unpack_conv1d(view, (snug_kernel_isa)isa, &view->output[0],
+                                                 view->input[1].extent[2]);
         most = snug_max_i64(most,
                             snug_conv1d_input_gradient_scratch_bytes(&c, samples, threads, false));
     }
@@ -73,7 +75,8 @@ int64_t snug_scratch_conv1d_dx(const snug_op_view *view, int64_t samples, int32_
 void snug_adapt_conv1d_dw(const snug_kernel_call *call)
 {
     const snug_op_view *view = call->view;
-    const snug_conv1d c = conv(view, call->isa, &view->input[0], view->input[1].extent[1]);
+    const snug_conv1d c =
+        snug_unpack_conv1d(view, call->isa, &view->input[0], view->input[1].extent[1]);
     if (call->outputs[0] != NULL) {
         snug_conv1d_weight_gradient(&c, call->count, call->inputs[0], call->inputs[1],
                                     call->outputs[0], call->parallel, call->scratch);
@@ -88,8 +91,8 @@ int64_t snug_scratch_conv1d_dw(const snug_op_view *view, int64_t samples, int32_
 {
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_conv1d c =
-            conv(view, (snug_kernel_isa)isa, &view->input[0], view->input[1].extent[1]);
+        const snug_conv1d c = snug_unpack_conv1d(view, (snug_kernel_isa)isa, &view->input[0],
+                                                 view->input[1].extent[1]);
         most = snug_max_i64(most, snug_conv1d_weight_gradient_scratch_bytes(&c, samples, threads));
     }
     return most;
@@ -97,8 +100,8 @@ int64_t snug_scratch_conv1d_dw(const snug_op_view *view, int64_t samples, int32_
 
 void snug_adapt_tds_conv(const snug_kernel_call *call)
 {
-    const snug_tds_conv c = tds(call->view, call->isa, &call->view->input[0]);
-    snug_tds_conv_forward(&c, call->count, call->inputs[0], call->inputs[1], bias(call),
+    const snug_tds_conv c = snug_unpack_tds_conv(call->view, call->isa, &call->view->input[0]);
+    snug_tds_conv_forward(&c, call->count, call->inputs[0], call->inputs[1], snug_unpack_bias(call),
                           call->view->attrs->tds_conv.relu, call->outputs[0], call->parallel,
                           call->scratch);
 }
@@ -108,7 +111,7 @@ static int64_t tds_scratch(const snug_op_view *view, const snug_shape *x)
 {
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_tds_conv c = tds(view, (snug_kernel_isa)isa, x);
+        const snug_tds_conv c = snug_unpack_tds_conv(view, (snug_kernel_isa)isa, x);
         most = snug_max_i64(most, snug_tds_conv_scratch_bytes(&c));
     }
     return most;
@@ -123,7 +126,7 @@ int64_t snug_scratch_tds_conv(const snug_op_view *view, int64_t samples, int32_t
 
 void snug_adapt_tds_conv_dx(const snug_kernel_call *call)
 {
-    const snug_tds_conv c = tds(call->view, call->isa, &call->view->output[0]);
+    const snug_tds_conv c = snug_unpack_tds_conv(call->view, call->isa, &call->view->output[0]);
     snug_tds_conv_input_gradient(&c, call->count, call->inputs[0], call->inputs[1],
                                  call->outputs[0], call->parallel, call->scratch);
 }
@@ -145,7 +148,7 @@ static int64_t unwanted_bytes(const snug_op_view *view)
 
 void snug_adapt_tds_conv_dw(const snug_kernel_call *call)
 {
-    const snug_tds_conv c = tds(call->view, call->isa, &call->view->input[0]);
+    const snug_tds_conv c = snug_unpack_tds_conv(call->view, call->isa, &call->view->input[0]);
     float *dw = call->outputs[0];
     unsigned char *scratch = call->scratch;
     if (dw == NULL) {
@@ -164,7 +167,7 @@ int64_t snug_scratch_tds_conv_dw(const snug_op_view *view, int64_t samples, int3
     int64_t most = 0;
     (void)threads;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_tds_conv c = tds(view, (snug_kernel_isa)isa, &view->input[0]);
+        const snug_tds_conv c = snug_unpack_tds_conv(view, (snug_kernel_isa)isa, &view->input[0]);
         most = snug_max_i64(most, snug_tds_conv_weight_gradient_scratch_bytes(&c, samples));
     }
     return most + unwanted_bytes(view);

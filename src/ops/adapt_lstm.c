@@ -5,7 +5,7 @@
 #include "base/checked.h"
 #include "graph/op_rows.h"
 #include "ops/adapt.h"
-#include "ops/cpu/lstm.h"
+#include "ops/unpack.h"
 
 /* Steps that a measured call has at least: its first block is warm-up for the ones after it. */
 enum { SHORTEST_BLOCKS = 2 };
@@ -42,7 +42,7 @@ static snug_lstm_mode mode_of(snug_decoder_mode mode)
     return SNUG_LSTM_PLAIN;
 }
 
-static snug_lstm_options options_of(const snug_op_view *view, snug_kernel_isa isa)
+snug_lstm_options snug_unpack_lstm(const snug_op_view *view, snug_kernel_isa isa)
 {
     const int32_t choices = segment_choices(view);
     const int32_t v = view->variant;
@@ -71,7 +71,7 @@ static snug_lstm_options options_of(const snug_op_view *view, snug_kernel_isa is
  */
 static int64_t cache_sample_bytes(const snug_op_view *view)
 {
-    const snug_lstm_options options = options_of(view, SNUG_KERNEL_SCALAR);
+    const snug_lstm_options options = snug_unpack_lstm(view, SNUG_KERNEL_SCALAR);
     return snug_align_up(snug_lstm_cache_bytes(&options, 1), SNUG_ALIGN);
 }
 
@@ -96,8 +96,7 @@ static double shorten_steps(snug_op_view *view, snug_attrs *attrs, double share)
     const int64_t blocks =
         (int64_t)(share * (double)steps / (double)SNUG_LSTM_BLOCK_STEPS) + (share < 1.0 ? 0 : 1);
     const int64_t least = SHORTEST_BLOCKS * SNUG_LSTM_BLOCK_STEPS;
-    const int64_t kept =
-        snug_min_i64(steps, snug_max_i64(least, blocks * SNUG_LSTM_BLOCK_STEPS));
+    const int64_t kept = snug_min_i64(steps, snug_max_i64(least, blocks * SNUG_LSTM_BLOCK_STEPS));
     *attrs = *view->attrs;
     attrs->lstm_decoder.steps = kept;
     view->attrs = attrs;
@@ -176,7 +175,7 @@ static void *cache_at(void *base, int64_t samples, int64_t sample_bytes)
 
 void snug_adapt_lstm_decoder(const snug_kernel_call *call)
 {
-    const snug_lstm_options options = options_of(call->view, call->isa);
+    const snug_lstm_options options = snug_unpack_lstm(call->view, call->isa);
     const snug_lstm_weights weights = weights_of(call, 2);
     const int64_t x_count = options.steps * options.features;
     const int64_t y_count = options.steps * options.targets;
@@ -196,7 +195,7 @@ int64_t snug_scratch_lstm_decoder(const snug_op_view *view, int64_t samples, int
     const int64_t rows = snug_min_i64(samples, SNUG_LSTM_GROUP);
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_lstm_options options = options_of(view, (snug_kernel_isa)isa);
+        const snug_lstm_options options = snug_unpack_lstm(view, (snug_kernel_isa)isa);
         const int64_t kept = snug_lstm_forward_scratch_bytes(&options, rows, true, threads);
         const int64_t plain = snug_lstm_forward_scratch_bytes(&options, rows, false, threads);
         most = snug_max_i64(most, snug_max_i64(kept, plain));
@@ -207,7 +206,7 @@ int64_t snug_scratch_lstm_decoder(const snug_op_view *view, int64_t samples, int
 /* Its inputs: dy, x, s0, y, cache, the weights. The cache's content is lost. */
 void snug_adapt_lstm_decoder_grad(const snug_kernel_call *call)
 {
-    const snug_lstm_options options = options_of(call->view, call->isa);
+    const snug_lstm_options options = snug_unpack_lstm(call->view, call->isa);
     const snug_lstm_weights weights = weights_of(call, 5);
     const snug_lstm_gradients gradients = gradients_of(call);
     const int64_t x_count = options.steps * options.features;
@@ -232,7 +231,7 @@ int64_t snug_scratch_lstm_decoder_grad(const snug_op_view *view, int64_t samples
     const int64_t rows = snug_min_i64(samples, SNUG_LSTM_GROUP);
     int64_t most = 0;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_lstm_options options = options_of(view, (snug_kernel_isa)isa);
+        const snug_lstm_options options = snug_unpack_lstm(view, (snug_kernel_isa)isa);
         most = snug_max_i64(most, snug_lstm_backward_scratch_bytes(&options, rows, threads));
     }
     return most;

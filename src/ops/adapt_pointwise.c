@@ -2,34 +2,31 @@
 #include "base/checked.h"
 #include "graph/op_rows.h"
 #include "ops/adapt.h"
-#include "ops/cpu/elementwise.h"
-#include "ops/cpu/interpolate.h"
 #include "ops/cpu/layer_norm.h"
-#include "ops/cpu/loss.h"
-#include "ops/cpu/optimizer.h"
+#include "ops/unpack.h"
 
-/* Elements of output 0 over the samples of the call. */
-static int64_t total(const snug_kernel_call *call)
+int64_t snug_unpack_count(const snug_kernel_call *call)
 {
     return snug_shape_count(&call->view->output[0]) * call->count;
 }
 
 void snug_adapt_relu_grad(const snug_kernel_call *call)
 {
-    snug_relu_backward(call->isa, total(call), call->inputs[1], call->inputs[0], call->outputs[0],
-                       call->parallel);
+    snug_relu_backward(call->isa, snug_unpack_count(call), call->inputs[1], call->inputs[0],
+                       call->outputs[0], call->parallel);
 }
 
 void snug_adapt_add(const snug_kernel_call *call)
 {
     const float *sum = call->inputs[0];
     for (int32_t k = 1; k < call->view->input_count; k++) {
-        snug_add(call->isa, total(call), sum, call->inputs[k], call->outputs[0], call->parallel);
+        snug_add(call->isa, snug_unpack_count(call), sum, call->inputs[k], call->outputs[0],
+                 call->parallel);
         sum = call->outputs[0];
     }
 }
 
-static snug_crop_shape crop(const snug_kernel_call *call)
+snug_crop_shape snug_unpack_crop(const snug_kernel_call *call)
 {
     return (snug_crop_shape){.samples = call->count,
                              .rows = call->view->attrs->add_tail.length_a,
@@ -39,14 +36,14 @@ static snug_crop_shape crop(const snug_kernel_call *call)
 
 void snug_adapt_add_tail(const snug_kernel_call *call)
 {
-    const snug_crop_shape shape = crop(call);
+    const snug_crop_shape shape = snug_unpack_crop(call);
     snug_add_crop(call->isa, &shape, call->inputs[0], call->inputs[1], call->outputs[0],
                   call->parallel);
 }
 
 void snug_adapt_add_tail_grad(const snug_kernel_call *call)
 {
-    const snug_crop_shape shape = crop(call);
+    const snug_crop_shape shape = snug_unpack_crop(call);
     snug_add_crop_backward(call->isa, &shape, false, call->inputs[0], call->outputs[0],
                            call->parallel);
 }
@@ -101,7 +98,7 @@ int64_t snug_scratch_layer_norm_grad(const snug_op_view *view, int64_t samples, 
     return snug_align_up(4 * view->input[0].extent[1], SNUG_ALIGN);
 }
 
-static snug_interpolate_shape interpolation(const snug_kernel_call *call)
+snug_interpolate_shape snug_unpack_interpolate(const snug_kernel_call *call)
 {
     return (snug_interpolate_shape){.samples = call->count,
                                     .rows_in = call->view->attrs->interpolate.length_in,
@@ -111,18 +108,18 @@ static snug_interpolate_shape interpolation(const snug_kernel_call *call)
 
 void snug_adapt_interpolate(const snug_kernel_call *call)
 {
-    const snug_interpolate_shape shape = interpolation(call);
+    const snug_interpolate_shape shape = snug_unpack_interpolate(call);
     snug_interpolate_forward(call->isa, &shape, call->inputs[0], call->outputs[0], call->parallel);
 }
 
 void snug_adapt_interpolate_grad(const snug_kernel_call *call)
 {
-    const snug_interpolate_shape shape = interpolation(call);
+    const snug_interpolate_shape shape = snug_unpack_interpolate(call);
     snug_interpolate_backward(call->isa, &shape, call->inputs[0], call->outputs[0], call->parallel);
 }
 
-static snug_loss loss(const snug_op_view *view, snug_kernel_isa isa, int64_t samples,
-                      double normaliser)
+snug_loss snug_unpack_loss(const snug_op_view *view, snug_kernel_isa isa, int64_t samples,
+                           double normaliser)
 {
     return (snug_loss){.isa = isa,
                        .samples = samples,
@@ -133,16 +130,17 @@ static snug_loss loss(const snug_op_view *view, snug_kernel_isa isa, int64_t sam
                        .normaliser = normaliser};
 }
 
-static const uint8_t *mask(const snug_kernel_call *call)
+const uint8_t *snug_unpack_loss_mask(const snug_kernel_call *call)
 {
     return call->view->attrs->regression_loss.has_mask ? call->inputs[2] : NULL;
 }
 
 void snug_adapt_regression_loss(const snug_kernel_call *call)
 {
-    const snug_loss l = loss(call->view, call->isa, call->count, call->step->normaliser);
-    snug_loss_forward(&l, call->inputs[0], call->inputs[1], mask(call), call->outputs[0],
-                      call->scratch, call->parallel);
+    const snug_loss l =
+        snug_unpack_loss(call->view, call->isa, call->count, call->step->normaliser);
+    snug_loss_forward(&l, call->inputs[0], call->inputs[1], snug_unpack_loss_mask(call),
+                      call->outputs[0], call->scratch, call->parallel);
 }
 
 int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, int32_t threads)
@@ -150,7 +148,7 @@ int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, 
     int64_t most = 0;
     (void)threads;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
-        const snug_loss l = loss(view, (snug_kernel_isa)isa, samples, 1.0);
+        const snug_loss l = snug_unpack_loss(view, (snug_kernel_isa)isa, samples, 1.0);
         most = snug_max_i64(most, snug_loss_scratch_bytes(&l));
     }
     return most;
@@ -158,9 +156,10 @@ int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, 
 
 void snug_adapt_regression_loss_grad(const snug_kernel_call *call)
 {
-    const snug_loss l = loss(call->view, call->isa, call->count, call->step->normaliser);
-    snug_loss_backward(&l, call->inputs[0], call->inputs[1], mask(call), call->outputs[0],
-                       call->parallel);
+    const snug_loss l =
+        snug_unpack_loss(call->view, call->isa, call->count, call->step->normaliser);
+    snug_loss_backward(&l, call->inputs[0], call->inputs[1], snug_unpack_loss_mask(call),
+                       call->outputs[0], call->parallel);
 }
 
 void snug_adapt_square_norm(const snug_kernel_call *call)
@@ -177,21 +176,28 @@ int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int3
     return snug_optimizer_norm_scratch_bytes(snug_shape_count(&view->input[0]));
 }
 
-/* The numbers of this step; the clip scale follows from the total of all gradients. */
-static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
+snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
 {
     const snug_step_context *step = call->step;
-    return (snug_optimizer){
-        .isa = call->isa,
-        .step = step->step,
-        .learning_rate = step->learning_rate,
-        .weight_decay = step->weight_decay,
-        .beta1 = step->beta1,
-        .beta2 = step->beta2,
-        .epsilon = step->epsilon,
-        .momentum = step->momentum,
-        .grad_scale =
-            step->clip_norm > 0.0 ? snug_optimizer_clip_scale(*square_norm, step->clip_norm) : 1.0};
+    return (snug_optimizer){.isa = call->isa,
+                            .step = step->step,
+                            .learning_rate = step->learning_rate,
+                            .weight_decay = step->weight_decay,
+                            .beta1 = step->beta1,
+                            .beta2 = step->beta2,
+                            .epsilon = step->epsilon,
+                            .momentum = step->momentum,
+                            .grad_scale = 1.0};
+}
+
+/* The clip scale follows from the total of all gradients. */
+static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
+{
+    snug_optimizer o = snug_unpack_optimizer(call);
+    if (call->step->clip_norm > 0.0) {
+        o.grad_scale = snug_optimizer_clip_scale(*square_norm, call->step->clip_norm);
+    }
+    return o;
 }
 
 void snug_adapt_adamw(const snug_kernel_call *call)

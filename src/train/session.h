@@ -100,6 +100,9 @@ struct snug_session {
     snug_graph graph;
     snug_session_model model;
     snug_schedule schedule;
+    bool recalibrate;
+    bool has_costs; /* Measured; else the planner has its defaults. */
+    snug_cost_model costs;
     snug_program train, evaluate, predict;
     bool has_train, fits;
     snug_plan_facts plan_facts;
@@ -162,6 +165,12 @@ SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, snug_error
 
 /** Tries every knob alone, in up to six steps each; answers how many make the plan fit. */
 int32_t snug_session_knobs(const snug_session *session, snug_session_knob out[SNUG_KNOBS_MAX]);
+
+/**
+ * Fills session->costs from the cache or by measuring; see session_costs.c. The environment variable
+ * SNUG_COSTS=default leaves them to the planner.
+ */
+SNUG_MUST_CHECK snug_status snug_session_measure_costs(snug_session *session, snug_error *err);
 
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);

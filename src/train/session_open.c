@@ -343,6 +343,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     session->settings = *settings;
     session->purpose = options->purpose;
     session->resume = options->resume;
+    session->recalibrate = options->recalibrate;
     session->steps_max = options->steps;
     session->has_train =
         options->purpose == SNUG_PURPOSE_PLAN || options->purpose == SNUG_PURPOSE_TRAIN;
@@ -354,6 +355,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     SNUG_TRY_DONE(snug_session_open_data(session, err));
     SNUG_TRY_DONE(build_graph(session, err));
     SNUG_TRY_DONE(choose_steps(session, err));
+    SNUG_TRY_DONE(snug_session_measure_costs(session, err));
     SNUG_TRY_DONE(snug_session_make_plan(session, err));
     if (session->fits) { /* A refused run leaves no folder behind. */
         SNUG_TRY_DONE(open_folder(session, err));

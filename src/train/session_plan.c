@@ -1,5 +1,6 @@
 /* The plan of a session: the bytes beside the arena, programs under the rest, and their words. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ static snug_status plan_one(snug_session *session, snug_plan_mode mode, int64_t 
                                        .budget_bytes = budget,
                                        .persistent_bytes_min =
                                            shares ? session->train.persistent_bytes : 0,
+                                       .costs = session->has_costs ? &session->costs : NULL,
                                        .scratch = scratch};
     return snug_plan_make(&request, &session->setup, out, facts, err);
 }
@@ -223,6 +225,8 @@ void snug_session_plan(const snug_session *session, snug_plan_summary *out)
                                .time_ratio = 1.0,
                                .isa = snug_isa_name(session->isa),
                                .threads = session->threads};
+    out->step_seconds = session->has_train ? program->seconds : 0.0;
+    out->costs_measured = session->has_costs;
     if (session->plan_facts.unlimited_seconds > 0.0) {
         out->time_ratio = program->seconds / session->plan_facts.unlimited_seconds;
     }
@@ -294,6 +298,10 @@ static void write_json(const snug_session *session, snug_text *text)
     snug_json_object_end(&json);
     snug_json_key(&json, "time_ratio");
     snug_json_f64(&json, plan.time_ratio);
+    snug_json_key(&json, "step_seconds");
+    snug_json_f64(&json, session->has_train ? plan.step_seconds : NAN);
+    snug_json_key(&json, "costs");
+    snug_json_string(&json, plan.costs_measured ? "measured" : "default");
     snug_json_key(&json, "isa");
     snug_json_string(&json, plan.isa);
     snug_json_key(&json, "budget_origin");
@@ -349,6 +357,10 @@ static void write_text(const snug_session *session, snug_text *text)
                   (long long)plan.accumulation, snug_size_text(plan.minimum_budget_bytes, size));
     snug_text_add(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
                   plan.isa, (long long)plan.threads);
+    if (session->has_train) {
+        snug_text_add(text, "Step       about %.3g s, by %s costs\n", plan.step_seconds,
+                      plan.costs_measured ? "this machine's" : "default");
+    }
     snug_plan_explain(main_program(session), &session->graph, text);
     if (session->fits) {
         snug_text_add(text, "fits.\n");
@@ -395,6 +407,7 @@ static const struct {
     {"micro_batch",
      "samples that are computed at once; the plan's choice, it never changes the result"},
     {"accumulation", "micro-batches that make one global batch"},
+    {"step_seconds", "predicted time of a training step, by the speed of each op on this machine"},
     {"time_ratio", "predicted time of a step over that of the fastest plan without a budget"},
 };
 
@@ -419,6 +432,8 @@ snug_status snug_session_explain(const snug_session *session, const char *key, s
             snug_text_add(&text, "%s = %s: ", key, snug_size_text(plan.category_bytes[i], size));
         } else if (strcmp(key, "time_ratio") == 0) {
             snug_text_add(&text, "%s = %.3f: ", key, plan.time_ratio);
+        } else if (strcmp(key, "step_seconds") == 0) {
+            snug_text_add(&text, "%s = %.3g: ", key, plan.step_seconds);
         } else {
             snug_text_add(&text, "%s = %" PRId64 ": ", key,
                           key[0] == 'm' ? plan.micro_batch : plan.accumulation);

@@ -4,6 +4,8 @@ if [ -z "${SNUG:-}" ]; then
   echo "set SNUG to the path of the program" >&2
   exit 1
 fi
+# Plans are the same on every machine, and nothing is written to the user's cache.
+export SNUG_COSTS="${SNUG_COSTS:-default}"
 SOURCE_DIR="${SNUG_SOURCE_DIR:-$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 
 setup() {

@@ -3,10 +3,12 @@
 
 #include <math.h>
 
+#include "conv_check.h"
 #include "kernel_check.h"
 #include "ops/cpu/conv1d.h"
 #include "ops/cpu/gemm.h"
 #include "ops/ref/conv1d_ref.h"
+#include "ops/ref/elementwise_ref.h"
 
 /* A random convolution with its operands; outputs are made by the tests. */
 typedef struct conv_case {
@@ -265,13 +267,18 @@ static void special_shapes_keep_the_bits(void **state)
     }
 }
 
-/* A sum of n products in [-1, 1], rounded n times: at most n * 2^-24 * n, the start added. */
-static void check_near(const float *got, const float *expected, int64_t count, int64_t terms)
+static conv_doubles make_doubles(const conv_case *c)
 {
-    const double tolerance = (double)(terms + 2) * (double)(terms + 2) * ldexp(1.0, -24);
-    for (int64_t i = 0; i < count; i++) {
-        CHECK(fabs((double)got[i] - (double)expected[i]) <= tolerance);
-    }
+    return (conv_doubles){
+        .x = to_doubles(c->x, c->x_count),
+        .w = to_doubles(c->w, c->w_count),
+        .bias = to_doubles(c->bias, c->conv.filters),
+        .dy = to_doubles(c->dy, c->y_count),
+        .y = to_doubles(c->dy, c->y_count),
+        .dx = to_doubles(c->x, c->x_count),
+        .dw = to_doubles(c->start, c->w_count),
+        .db = to_doubles(c->bias, c->conv.filters),
+    };
 }
 
 static void near_the_reference_in_double(void **state)
@@ -282,20 +289,19 @@ static void near_the_reference_in_double(void **state)
         conv_case c = random_case(&random, 60);
         const snug_conv1d *conv = &c.conv;
         const int64_t steps_out = snug_conv1d_steps_out(conv);
-        results expected = make_results(&c);
+        conv_doubles d = make_doubles(&c);
         results got = make_results(&c);
-        begin_results(&c, &expected);
         begin_results(&c, &got);
-        snug_ref_conv1d_forward(conv, c.samples, c.x, c.w, c.bias, c.relu, expected.y);
-        snug_ref_conv1d_input_gradient(conv, c.samples, c.dy, c.w, expected.dx);
-        snug_ref_conv1d_weight_gradient(conv, c.samples, c.x, c.dy, expected.dw);
-        snug_ref_bias_gradient(c.samples, steps_out, conv->filters, c.dy, expected.db);
+        snug_ref_conv1d_forward(conv, c.samples, d.x, d.w, d.bias, c.relu, d.y);
+        snug_ref_conv1d_input_gradient(conv, c.samples, d.dy, d.w, d.dx);
+        snug_ref_conv1d_weight_gradient(conv, c.samples, d.x, d.dy, d.dw);
+        snug_ref_bias_gradient(c.samples, steps_out, conv->filters, d.dy, d.db);
         run_samples(&c, conv, 0, c.samples, false, &snug_parallel_serial, &got);
-        check_near(got.y, expected.y, c.y_count, conv->taps * conv->channels);
-        check_near(got.dx, expected.dx, c.x_count, conv->taps * conv->filters);
-        check_near(got.dw, expected.dw, c.w_count, c.samples * steps_out);
-        check_near(got.db, expected.db, conv->filters, c.samples * steps_out);
-        free_results(&expected);
+        check_near(got.y, d.y, c.y_count, conv->taps * conv->channels);
+        check_near(got.dx, d.dx, c.x_count, conv->taps * conv->filters);
+        check_near(got.dw, d.dw, c.w_count, c.samples * steps_out);
+        check_near(got.db, d.db, conv->filters, c.samples * steps_out);
+        free_doubles(&d);
         free_results(&got);
         free_case(&c);
     }
@@ -308,22 +314,25 @@ static void relu_gradient_follows_the_output(void **state)
     test_random random = {.state = 14};
     float *y = test_floats(COUNT);
     float *dy = test_floats(COUNT);
-    float *expected = test_floats(COUNT);
     fill_random(&random, y, COUNT);
     fill_random(&random, dy, COUNT);
     y[5] = 0.0f;
     y[6] = -0.0f;
     y[7] = NAN;
-    memcpy(expected, dy, COUNT * sizeof(float));
-    snug_ref_relu_gradient(COUNT, y, expected);
+    double *ref_y = to_doubles(y, COUNT);
+    double *expected = to_doubles(dy, COUNT);
+    snug_ref_relu_backward(COUNT, ref_y, expected, expected);
     const snug_parallel parallel = test_runner(2);
     snug_relu_gradient(COUNT, y, dy, &parallel);
-    CHECK(memcmp(dy, expected, COUNT * sizeof(float)) == 0);
+    for (int64_t i = 0; i < COUNT; i++) {
+        CHECK(dy[i] == (float)expected[i]);
+    }
     CHECK(dy[5] == 0.0f);
     CHECK(dy[6] == 0.0f);
     CHECK(dy[7] != 0.0f);
     free(y);
     free(dy);
+    free(ref_y);
     free(expected);
 }
 

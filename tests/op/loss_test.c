@@ -153,66 +153,12 @@ static void no_mask_is_a_mask_of_ones(void **state)
     data_close(&d);
 }
 
-static snug_metric_sums sums_over(double *flat, int64_t cols)
-{
-    return (snug_metric_sums){flat, flat + cols, flat + 2 * cols, flat + 3 * cols, flat + 4 * cols};
-}
-
-static void metrics_stream(void **state)
-{
-    (void)state;
-    enum { COLS = 20 };
-    loss_data d = data_open(7, 300, COLS, 1.0, 0.0);
-    double expected[5 * COLS] = {0};
-    double first[5 * COLS] = {0};
-    const snug_metric_sums expected_sums = sums_over(expected, COLS);
-    const snug_metric_sums first_sums = sums_over(first, COLS);
-    snug_ref_loss_metrics(&d.loss, d.ref_prediction, d.ref_target, d.mask, &expected_sums);
-    snug_loss_metrics(&d.loss, d.prediction, d.target, d.mask, &first_sums, &snug_parallel_serial);
-    for (int i = 0; i < 5 * COLS; i++) {
-        CHECK(fabs(first[i] - expected[i]) <= 1e-6 * (1.0 + fabs(expected[i])));
-    }
-    for (int64_t run = 0; run < 3 * TEST_RUNNERS; run++) {
-        double sums[5 * COLS] = {0};
-        const snug_metric_sums run_sums = sums_over(sums, COLS);
-        const snug_parallel runner = test_runner(run / 3);
-        snug_loss part = d.loss;
-        part.isa = (snug_kernel_isa)(run % 3);
-        for (int64_t n = 0; n < 7 && isa_runs_here(part.isa); n += 2) {
-            part.samples = 7 - n < 2 ? 7 - n : 2;
-            const int64_t row = n * 300;
-            snug_loss_metrics(&part, d.prediction + row * COLS, d.target + row * COLS, d.mask + row,
-                              &run_sums, &runner);
-        }
-        CHECK(!isa_runs_here(part.isa) || same_bytes(sums, first, 5 * COLS, sizeof(double)));
-    }
-    data_close(&d);
-}
-
-static void metric_values_are_what_they_say(void **state)
-{
-    (void)state;
-    const float target[4] = {1.0f, 2.0f, 3.0f, 4.0f};
-    const float prediction[4] = {1.5f, 2.0f, 2.0f, 4.0f};
-    double flat[5] = {0};
-    const snug_metric_sums sums = sums_over(flat, 1);
-    const snug_loss loss = {SNUG_KERNEL_SCALAR, 1, 4, 1, 1.0, 0.0, 4.0};
-    CHECK(snug_metric_of_target(&sums, 0).r2 == 0.0);
-    snug_loss_metrics(&loss, prediction, target, NULL, &sums, &snug_parallel_serial);
-    const snug_metric_values values = snug_metric_of_target(&sums, 0);
-    CHECK(values.mse == 1.25 / 4.0);
-    CHECK(values.mae == 1.5 / 4.0);
-    CHECK(fabs(values.r2 - (1.0 - 1.25 / 5.0)) < 1e-15);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_agree_with_reference_and_each_other),
         cmocka_unit_test(reference_gradient_is_the_derivative),
         cmocka_unit_test(no_mask_is_a_mask_of_ones),
-        cmocka_unit_test(metrics_stream),
-        cmocka_unit_test(metric_values_are_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

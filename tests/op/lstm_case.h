@@ -41,68 +41,33 @@ static inline int case_sizes(const snug_lstm_options *options, int64_t sizes[CAS
     return count;
 }
 
-static inline snug_lstm_weights case_weights(const snug_lstm_options *options, const float *flat)
-{
-    int64_t sizes[CASE_ARRAYS];
-    const float *at[CASE_ARRAYS];
-    const int count = case_sizes(options, sizes);
-    snug_lstm_weights weights = {.head_b = NULL};
-    for (int i = 0; i < count; i++) {
-        at[i] = flat;
-        flat += sizes[i];
+/* The arrays of `type`, a struct of pointers to parameters or gradients, over one flat array. */
+#define CASE_OVER_FLAT(name, type, element)                                                        \
+    static inline type name(const snug_lstm_options *options, element *flat)                       \
+    {                                                                                              \
+        int64_t sizes[CASE_ARRAYS];                                                                \
+        element *at[CASE_ARRAYS];                                                                  \
+        const int count = case_sizes(options, sizes);                                              \
+        type arrays = {.head_b = NULL};                                                            \
+        for (int i = 0; i < count; i++) {                                                          \
+            at[i] = flat;                                                                          \
+            flat += sizes[i];                                                                      \
+        }                                                                                          \
+        for (int32_t layer = 0; layer < options->layers; layer++) {                                \
+            arrays.w_ih[layer] = at[4 * layer];                                                    \
+            arrays.w_hh[layer] = at[4 * layer + 1];                                                \
+            arrays.b_ih[layer] = at[4 * layer + 2];                                                \
+            arrays.b_hh[layer] = at[4 * layer + 3];                                                \
+        }                                                                                          \
+        arrays.head_w = at[count - 2];                                                             \
+        arrays.head_b = at[count - 1];                                                             \
+        return arrays;                                                                             \
     }
-    for (int32_t layer = 0; layer < options->layers; layer++) {
-        weights.w_ih[layer] = at[4 * layer];
-        weights.w_hh[layer] = at[4 * layer + 1];
-        weights.b_ih[layer] = at[4 * layer + 2];
-        weights.b_hh[layer] = at[4 * layer + 3];
-    }
-    weights.head_w = at[count - 2];
-    weights.head_b = at[count - 1];
-    return weights;
-}
 
-static inline snug_lstm_gradients case_gradients(const snug_lstm_options *options, float *flat)
-{
-    int64_t sizes[CASE_ARRAYS];
-    float *at[CASE_ARRAYS];
-    const int count = case_sizes(options, sizes);
-    snug_lstm_gradients gradients = {.head_b = NULL};
-    for (int i = 0; i < count; i++) {
-        at[i] = flat;
-        flat += sizes[i];
-    }
-    for (int32_t layer = 0; layer < options->layers; layer++) {
-        gradients.w_ih[layer] = at[4 * layer];
-        gradients.w_hh[layer] = at[4 * layer + 1];
-        gradients.b_ih[layer] = at[4 * layer + 2];
-        gradients.b_hh[layer] = at[4 * layer + 3];
-    }
-    gradients.head_w = at[count - 2];
-    gradients.head_b = at[count - 1];
-    return gradients;
-}
-
-static inline snug_lstm_ref_weights case_ref_weights(const snug_lstm_options *options, double *flat)
-{
-    int64_t sizes[CASE_ARRAYS];
-    double *at[CASE_ARRAYS];
-    const int count = case_sizes(options, sizes);
-    snug_lstm_ref_weights weights = {.head_b = NULL};
-    for (int i = 0; i < count; i++) {
-        at[i] = flat;
-        flat += sizes[i];
-    }
-    for (int32_t layer = 0; layer < options->layers; layer++) {
-        weights.w_ih[layer] = at[4 * layer];
-        weights.w_hh[layer] = at[4 * layer + 1];
-        weights.b_ih[layer] = at[4 * layer + 2];
-        weights.b_hh[layer] = at[4 * layer + 3];
-    }
-    weights.head_w = at[count - 2];
-    weights.head_b = at[count - 1];
-    return weights;
-}
+CASE_OVER_FLAT(case_weights, snug_lstm_weights, const float)
+CASE_OVER_FLAT(case_gradients, snug_lstm_gradients, float)
+CASE_OVER_FLAT(case_ref_weights, snug_lstm_ref_weights, const double)
+CASE_OVER_FLAT(case_ref_gradients, snug_lstm_ref_gradients, double)
 
 static inline double *case_doubles(const float *from, int64_t count)
 {

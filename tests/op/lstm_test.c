@@ -62,7 +62,7 @@ static void check_reference_gradient(snug_lstm_mode mode, bool with_s0)
                                                          : c.s0[i - c.parameter_count - c.x_count]);
     }
     const snug_lstm_ref_weights weights = case_ref_weights(&c.options, f.flat);
-    const snug_lstm_ref_weights gradients = case_ref_weights(&c.options, gradient);
+    const snug_lstm_ref_gradients gradients = case_ref_gradients(&c.options, gradient);
     const double *x = f.flat + c.parameter_count;
     double *dx = gradient + c.parameter_count;
     snug_ref_lstm_backward(&c.options, &weights, c.samples, x, with_s0 ? x + c.x_count : NULL, dy,
@@ -129,7 +129,7 @@ static void check_against_reference(snug_lstm_options options, int64_t samples, 
     double *gradient = case_doubles(NULL, c.parameter_count);
     void *scratch = test_memory(snug_ref_lstm_scratch_bytes(&options));
     const snug_lstm_ref_weights weights = case_ref_weights(&options, parameters);
-    const snug_lstm_ref_weights gradients = case_ref_weights(&options, gradient);
+    const snug_lstm_ref_gradients gradients = case_ref_gradients(&options, gradient);
     snug_ref_lstm_forward(&options, &weights, samples, x, with_s0 ? s0 : NULL, y, scratch);
     snug_ref_lstm_backward(&options, &weights, samples, x, with_s0 ? s0 : NULL, dy, dx,
                            with_s0 ? ds0 : NULL, &gradients, scratch);

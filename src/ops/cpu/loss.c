@@ -7,8 +7,6 @@
 #include "base/limits.h"
 #include "ops/cpu/vmath_kernels.h"
 
-enum { COLS_PART = 16 };
-
 typedef struct loss_context {
     const snug_loss *loss;
     const snug_lane_kernels *kernels;
@@ -17,7 +15,6 @@ typedef struct loss_context {
     const uint8_t *mask;
     double *partial; /* [N, blocks, 2]: squares, absolutes. */
     float *d_prediction;
-    const snug_metric_sums *sums;
 } loss_context;
 
 static int64_t block_count(const snug_loss *loss)
@@ -101,48 +98,4 @@ void snug_loss_backward(const snug_loss *loss, const float *prediction, const fl
                             .mask = mask,
                             .d_prediction = d_prediction};
     snug_parallel_run(parallel, loss->samples * block_count(loss), backward_part, &context);
-}
-
-static void metrics_part(void *opaque, int64_t part, int32_t thread)
-{
-    const loss_context *c = opaque;
-    const snug_loss *loss = c->loss;
-    const int64_t col = part * COLS_PART;
-    const int64_t count = snug_min_i64(COLS_PART, loss->cols - col);
-    double *const sums[5] = {c->sums->count + col, c->sums->square_error + col,
-                             c->sums->absolute_error + col, c->sums->target + col,
-                             c->sums->target_square + col};
-    SNUG_UNUSED(thread);
-    for (int64_t n = 0; n < loss->samples; n++) {
-        const int64_t at = n * loss->rows * loss->cols + col;
-        c->kernels->metric_sums(loss->rows, count, loss->cols, c->prediction + at, c->target + at,
-                                c->mask == NULL ? NULL : c->mask + n * loss->rows, sums);
-    }
-}
-
-void snug_loss_metrics(const snug_loss *loss, const float *prediction, const float *target,
-                       const uint8_t *mask, const snug_metric_sums *sums,
-                       const snug_parallel *parallel)
-{
-    loss_context context = {.loss = loss,
-                            .kernels = snug_lane_kernels_of(loss->isa),
-                            .prediction = prediction,
-                            .target = target,
-                            .mask = mask,
-                            .sums = sums};
-    snug_parallel_run(parallel, snug_ceil_div(loss->cols, COLS_PART), metrics_part, &context);
-}
-
-snug_metric_values snug_metric_of_target(const snug_metric_sums *sums, int64_t index)
-{
-    const double count = sums->count[index];
-    snug_metric_values values = {0};
-    if (count > 0.0) {
-        const double mean = sums->target[index] / count;
-        const double spread = sums->target_square[index] - mean * sums->target[index];
-        values.mse = sums->square_error[index] / count;
-        values.mae = sums->absolute_error[index] / count;
-        values.r2 = spread > 0.0 ? 1.0 - sums->square_error[index] / spread : 0.0;
-    }
-    return values;
 }

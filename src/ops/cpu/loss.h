@@ -1,4 +1,4 @@
-/* Regression losses with a mask over time, and the sums behind MSE, MAE and R2. */
+/* Regression losses with a mask over time. */
 #ifndef SNUG_OPS_CPU_LOSS_H
 #define SNUG_OPS_CPU_LOSS_H
 
@@ -44,34 +44,5 @@ void snug_loss_forward(const snug_loss *loss, const float *prediction, const flo
 /** d_prediction [N, T, K] f32: the gradient of the global loss; 0 in masked rows; may not alias. */
 void snug_loss_backward(const snug_loss *loss, const float *prediction, const float *target,
                         const uint8_t *mask, float *d_prediction, const snug_parallel *parallel);
-
-/** Running sums per target, added to in sample order; each [K] f64. */
-typedef struct snug_metric_sums {
-    double *count;
-    double *square_error;
-    double *absolute_error;
-    double *target;
-    double *target_square;
-} snug_metric_sums;
-
-/**
- * Adds the samples to the sums; the part of a sample is summed alone, rows ascending, in double.
- * The weights and the normaliser of `loss` are not read.
- * @threads Reentrant; divides targets.
- */
-void snug_loss_metrics(const snug_loss *loss, const float *prediction, const float *target,
-                       const uint8_t *mask, const snug_metric_sums *sums,
-                       const snug_parallel *parallel);
-
-/** MSE, MAE and R2 from sums; R2 = 1 - sum e^2 / sum (y - mean y)^2, 0 where the target is
- * constant. */
-typedef struct snug_metric_values {
-    double mse;
-    double mae;
-    double r2;
-} snug_metric_values;
-
-/** Of target `index`. All zeros when nothing was counted. */
-snug_metric_values snug_metric_of_target(const snug_metric_sums *sums, int64_t index);
 
 #endif

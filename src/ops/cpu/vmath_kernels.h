@@ -88,9 +88,6 @@ typedef struct snug_lane_kernels {
     void (*loss_grad)(int64_t rows, int64_t cols, const float *prediction, const float *target,
                       const uint8_t *mask, float square_factor, float absolute_factor,
                       float *d_prediction);
-    /** Columns [0, count) of one sample, added to five arrays of doubles. */
-    void (*metric_sums)(int64_t rows, int64_t count, int64_t cols, const float *prediction,
-                        const float *target, const uint8_t *mask, double *const sums[5]);
 
     void (*adam)(int64_t count, const snug_adam_numbers *numbers, float *w, const float *g,
                  float *m, float *v);

@@ -1,4 +1,4 @@
-/* 1-D convolution, bias and relu gradients as they are defined: sums in double, rounded once. */
+/* 1-D convolution and bias gradients as they are defined, in doubles. */
 #ifndef SNUG_OPS_REF_CONV1D_REF_H
 #define SNUG_OPS_REF_CONV1D_REF_H
 
@@ -10,16 +10,16 @@
 /* Shapes, layouts and meaning are those of ops/cpu/conv1d.h; conv->isa is not read. Each function
    allocates nothing and is reentrant. */
 
-void snug_ref_conv1d_forward(const snug_conv1d *conv, int64_t samples, const float *x,
-                             const float *w, const float *bias, bool relu, float *y);
-void snug_ref_conv1d_input_gradient(const snug_conv1d *conv, int64_t samples, const float *dy,
-                                    const float *w, float *dx);
+/** bias may be NULL. */
+void snug_ref_conv1d_forward(const snug_conv1d *conv, int64_t samples, const double *x,
+                             const double *w, const double *bias, bool relu, double *y);
+void snug_ref_conv1d_input_gradient(const snug_conv1d *conv, int64_t samples, const double *dy,
+                                    const double *w, double *dx);
 /** Added to dw. */
-void snug_ref_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const float *x,
-                                     const float *dy, float *dw);
+void snug_ref_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const double *x,
+                                     const double *dy, double *dw);
 /** Added to db. */
-void snug_ref_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const float *dy,
-                            float *db);
-void snug_ref_relu_gradient(int64_t count, const float *y, float *dy);
+void snug_ref_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const double *dy,
+                            double *db);
 
 #endif

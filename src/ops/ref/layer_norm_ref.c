@@ -14,13 +14,19 @@ void snug_ref_layer_norm_forward(int64_t rows, int64_t cols, double epsilon, con
         for (int64_t c = 0; c < cols; c++) {
             sum += row[c];
         }
-        mean[r] = sum / (double)cols;
+        const double middle = sum / (double)cols;
         for (int64_t c = 0; c < cols; c++) {
-            squares += (row[c] - mean[r]) * (row[c] - mean[r]);
+            squares += (row[c] - middle) * (row[c] - middle);
         }
-        rstd[r] = 1.0 / sqrt(squares / (double)cols + epsilon);
+        const double scale = 1.0 / sqrt(squares / (double)cols + epsilon);
         for (int64_t c = 0; c < cols; c++) {
-            y[r * cols + c] = (row[c] - mean[r]) * rstd[r] * gamma[c] + beta[c];
+            y[r * cols + c] = (row[c] - middle) * scale * gamma[c] + beta[c];
+        }
+        if (mean != NULL) {
+            mean[r] = middle;
+        }
+        if (rstd != NULL) {
+            rstd[r] = scale;
         }
     }
 }
@@ -39,6 +45,8 @@ void snug_ref_layer_norm_backward(int64_t rows, int64_t cols, const double *x, c
             dot += g * gamma[c] * xhat;
             if (dgamma != NULL) {
                 dgamma[c] += g * xhat;
+            }
+            if (dbeta != NULL) {
                 dbeta[c] += g;
             }
         }

@@ -35,19 +35,3 @@ void snug_ref_loss_backward(const snug_loss *loss, const double *prediction, con
         }
     }
 }
-
-void snug_ref_loss_metrics(const snug_loss *loss, const double *prediction, const double *target,
-                           const uint8_t *mask, const snug_metric_sums *sums)
-{
-    for (int64_t r = 0; r < loss->samples * loss->rows; r++) {
-        for (int64_t c = 0; c < loss->cols && (mask == NULL || mask[r] != 0); c++) {
-            const double y = target[r * loss->cols + c];
-            const double error = prediction[r * loss->cols + c] - y;
-            sums->count[c] += 1.0;
-            sums->square_error[c] += error * error;
-            sums->absolute_error[c] += fabs(error);
-            sums->target[c] += y;
-            sums->target_square[c] += y * y;
-        }
-    }
-}

@@ -1,4 +1,4 @@
-/* Regression losses and metrics in plain C over doubles: the definition of right. */
+/* Regression losses in plain C over doubles: the definition of right. */
 #ifndef SNUG_OPS_REF_LOSS_REF_H
 #define SNUG_OPS_REF_LOSS_REF_H
 
@@ -11,9 +11,5 @@ void snug_ref_loss_forward(const snug_loss *loss, const double *prediction, cons
 /** As snug_loss_backward(). */
 void snug_ref_loss_backward(const snug_loss *loss, const double *prediction, const double *target,
                             const uint8_t *mask, double *d_prediction);
-
-/** As snug_loss_metrics(). */
-void snug_ref_loss_metrics(const snug_loss *loss, const double *prediction, const double *target,
-                           const uint8_t *mask, const snug_metric_sums *sums);
 
 #endif

@@ -146,9 +146,20 @@ void snug_ref_lstm_forward(const snug_lstm_options *options, const snug_lstm_ref
     }
 }
 
+static const double one = 1.0;
+
+/** Row `row` of a gradient with `cols` columns, where it is wanted: += factor * values. */
+static void add_to_row(double *gradient, int64_t row, double factor, const double *values,
+                       int64_t cols)
+{
+    for (int64_t c = 0; gradient != NULL && c < cols; c++) {
+        gradient[row * cols + c] += factor * values[c];
+    }
+}
+
 /** Back through the head at step t: fills d_above, adds to the head's gradients. */
 static void head_back(const snug_lstm_options *o, const snug_lstm_ref_weights *w, int64_t t,
-                      const double *dy, const snug_lstm_ref_weights *g, const ref_work *work)
+                      const double *dy, const snug_lstm_ref_gradients *g, const ref_work *work)
 {
     const int64_t hidden = o->hidden;
     const int64_t targets = o->targets;
@@ -163,10 +174,11 @@ static void head_back(const snug_lstm_options *o, const snug_lstm_ref_weights *w
         const double d = d_state * (double)o->scale;
         work->d_state[k] = 0.0;
         work->d_state[targets + k] = adds ? d_state : 0.0;
-        g->head_b[offset + k] += d;
+        add_to_row(g->head_b, offset + k, d, &one, 1);
         for (int64_t u = 0; u < hidden; u++) {
             const double slope = top[u] > 0.0 ? 1.0 : (double)o->slope;
-            g->head_w[(offset + k) * hidden + u] += d * slope * top[u];
+            const double leaky = slope * top[u];
+            add_to_row(g->head_w, (offset + k) * hidden + u, d, &leaky, 1);
             work->d_above[u] += d * slope * w->head_w[(offset + k) * hidden + u];
         }
     }
@@ -174,7 +186,7 @@ static void head_back(const snug_lstm_options *o, const snug_lstm_ref_weights *w
 
 /** Back through layer `layer` at step t: d_above in, d_input out, dh and dc for the step before. */
 static void layer_back(const snug_lstm_options *o, const snug_lstm_ref_weights *w, int32_t layer,
-                       int64_t t, const double *input, const snug_lstm_ref_weights *g,
+                       int64_t t, const double *input, const snug_lstm_ref_gradients *g,
                        const ref_work *work)
 {
     const int64_t hidden = o->hidden;
@@ -204,14 +216,14 @@ static void layer_back(const snug_lstm_options *o, const snug_lstm_ref_weights *
     }
     for (int64_t r = 0; r < 4 * hidden; r++) {
         const double d = gates[r];
-        g->b_ih[layer][r] += d;
-        g->b_hh[layer][r] += d;
+        add_to_row(g->b_ih[layer], r, d, &one, 1);
+        add_to_row(g->b_hh[layer], r, d, &one, 1);
+        add_to_row(g->w_ih[layer], r, d, input, depth);
+        add_to_row(g->w_hh[layer], r, d, h_prev, hidden);
         for (int64_t k = 0; k < depth; k++) {
-            g->w_ih[layer][r * depth + k] += d * input[k];
             work->d_input[k] += d * w->w_ih[layer][r * depth + k];
         }
         for (int64_t k = 0; k < hidden; k++) {
-            g->w_hh[layer][r * hidden + k] += d * h_prev[k];
             dh_next[k] += d * w->w_hh[layer][r * hidden + k];
         }
     }
@@ -219,7 +231,7 @@ static void layer_back(const snug_lstm_options *o, const snug_lstm_ref_weights *
 
 static void backward_sample(const snug_lstm_options *o, const snug_lstm_ref_weights *w,
                             const double *dy, double *dx, double *ds0,
-                            const snug_lstm_ref_weights *g, const ref_work *work)
+                            const snug_lstm_ref_gradients *g, const ref_work *work)
 {
     const int64_t hidden = o->hidden;
     const int64_t in = snug_lstm_input_depth(o, 0);
@@ -255,7 +267,7 @@ static void backward_sample(const snug_lstm_options *o, const snug_lstm_ref_weig
 
 void snug_ref_lstm_backward(const snug_lstm_options *options, const snug_lstm_ref_weights *weights,
                             int64_t samples, const double *x, const double *s0, const double *dy,
-                            double *dx, double *ds0, const snug_lstm_ref_weights *gradients,
+                            double *dx, double *ds0, const snug_lstm_ref_gradients *gradients,
                             void *scratch)
 {
     ref_work work;

@@ -42,3 +42,18 @@ void snug_ref_optimizer_sgd(const snug_optimizer *optimizer, int64_t count, doub
         w[i] -= optimizer->learning_rate * step;
     }
 }
+
+double snug_ref_optimizer_square_norm(int64_t count, const double *g)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += g[i] * g[i];
+    }
+    return sum;
+}
+
+double snug_ref_optimizer_clip_scale(double square_norm, double max_norm)
+{
+    const double scale = max_norm / (sqrt(square_norm) + 1e-6);
+    return scale > 1.0 ? 1.0 : scale;
+}

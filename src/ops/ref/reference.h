@@ -1,4 +1,4 @@
-/* The reference kernels: plain C over doubles, the definition of right. Private to ops/. */
+/* The reference kernels behind the rows, over doubles: the definition of right. Private to ops/. */
 #ifndef SNUG_OPS_REF_REFERENCE_H
 #define SNUG_OPS_REF_REFERENCE_H
 
