@@ -29,14 +29,11 @@ static void channel_json(snug_json_writer *json, const snug_timeseries_channel *
                    {"minimum", channel->minimum},
                    {"maximum", channel->maximum}};
     snug_json_object_begin(json);
-    snug_json_key(json, "name");
-    snug_json_string(json, channel->name);
+    snug_json_put_string(json, "name", channel->name);
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_key(json, numbers[i].key);
-        snug_json_f64(json, numbers[i].value);
+        snug_json_put_f64(json, numbers[i].key, numbers[i].value);
     }
-    snug_json_key(json, "bad_count");
-    snug_json_i64(json, channel->bad_count);
+    snug_json_put_i64(json, "bad_count", channel->bad_count);
     snug_json_object_end(json);
 }
 
@@ -56,12 +53,10 @@ static void session_json(const char *path, const snug_timeseries_description *fo
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
     for (int64_t i = 0; i < SNUG_COUNT(words); i++) {
-        snug_json_key(&json, words[i][0]);
-        snug_json_string(&json, words[i][1]);
+        snug_json_put_string(&json, words[i][0], words[i][1]);
     }
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_key(&json, numbers[i].key);
-        snug_json_i64(&json, numbers[i].value);
+        snug_json_put_i64(&json, numbers[i].key, numbers[i].value);
     }
     snug_json_key(&json, "rate");
     if (found->rate > 0) {
@@ -144,19 +139,15 @@ static void listing_json(const listing *list, snug_text *text)
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.data/1");
-    snug_json_key(&json, "path");
-    snug_json_string(&json, list->path);
-    snug_json_key(&json, "problem");
-    snug_json_string(&json, list->reason);
+    snug_json_put_string(&json, "schema", "snug.data/1");
+    snug_json_put_string(&json, "path", list->path);
+    snug_json_put_string(&json, "problem", list->reason);
     snug_json_key(&json, "objects");
     snug_json_array_begin(&json);
     for (int64_t i = 0; i < list->count; i++) {
         const snug_h5_description *object = &list->objects[i];
         snug_json_object_begin(&json);
-        snug_json_key(&json, "path");
-        snug_json_string(&json, object->path);
+        snug_json_put_string(&json, "path", object->path);
         snug_json_key(&json, "extents");
         snug_json_array_begin(&json);
         for (int32_t k = 0; object->dataset != NULL && k < object->dataset->rank; k++) {
@@ -164,8 +155,7 @@ static void listing_json(const listing *list, snug_text *text)
         }
         snug_json_array_end(&json);
         if (object->problem != NULL) {
-            snug_json_key(&json, "problem");
-            snug_json_string(&json, object->problem);
+            snug_json_put_string(&json, "problem", object->problem);
         }
         snug_json_object_end(&json);
     }

@@ -132,11 +132,9 @@ static void write_json(const snug_machine *machine, snug_text *text)
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.check/1");
+    snug_json_put_string(&json, "schema", "snug.check/1");
     for (int64_t i = 0; i < SNUG_COUNT(words); i++) {
-        snug_json_key(&json, words[i][0]);
-        snug_json_string(&json, words[i][1]);
+        snug_json_put_string(&json, words[i][0], words[i][1]);
     }
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
         snug_json_key(&json, numbers[i].key);
@@ -146,8 +144,7 @@ static void write_json(const snug_machine *machine, snug_text *text)
             snug_json_i64(&json, numbers[i].value);
         }
     }
-    snug_json_key(&json, "meets");
-    snug_json_bool(&json, machine->meets);
+    snug_json_put_bool(&json, "meets", machine->meets);
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
 }

@@ -5,56 +5,16 @@
 #include "base/json.h"
 #include "snug/session.h"
 #include "train/session.h"
+#include "train/summary.h"
 
 enum { SUMMARY_BYTES = 16 << 10, EVALUATION_BYTES = 1 << 20 };
 
-/* The same fields as RUN/summary.json. */
 static void summary_json(const snug_run_summary *s, snug_text *text)
 {
-    const struct {
-        const char *key;
-        int64_t value;
-    } integers[] = {{"budget_bytes", s->budget_bytes},
-                    {"predicted_peak_bytes", s->predicted_peak_bytes},
-                    {"peak_rss_bytes", s->peak_rss_bytes},
-                    {"allocations_after_seal", s->allocations_after_seal},
-                    {"steps", s->steps},
-                    {"samples", s->samples},
-                    {"threads", s->threads}};
-    const struct {
-        const char *key;
-        double value;
-    } numbers[] = {{"seconds", s->seconds},
-                   {"step_seconds_median", s->step_seconds_median},
-                   {"loss", s->loss},
-                   {"validation_loss", s->validation_loss},
-                   {"validation_mse", s->validation_mse},
-                   {"validation_mae", s->validation_mae},
-                   {"validation_r2", s->validation_r2}};
-    const char *const words[][2] = {{"weights_sha256", s->weights_sha256},
-                                    {"loss_sha256", s->loss_sha256},
-                                    {"isa", s->isa == NULL ? "" : s->isa}};
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.run/1");
-    for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
-        snug_json_key(&json, integers[i].key);
-        snug_json_i64(&json, integers[i].value);
-    }
-    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_key(&json, numbers[i].key);
-        snug_json_f64(&json, numbers[i].value);
-    }
-    for (int64_t i = 0; i < SNUG_COUNT(words); i++) {
-        snug_json_key(&json, words[i][0]);
-        snug_json_string(&json, words[i][1]);
-    }
-    snug_json_key(&json, "stopped_early");
-    snug_json_bool(&json, s->stopped_early);
-    snug_json_key(&json, "interrupted");
-    snug_json_bool(&json, s->interrupted);
+    snug_summary_fields(s, &json);
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
 }
@@ -69,8 +29,10 @@ static void summary_text(const snug_run_summary *s, const char *out, snug_text *
     snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n",
                   s->steps, s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
                   s->interrupted ? ", interrupted and saved" : "");
-    snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
-                  s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
+    if (summary->step_seconds_median == summary->step_seconds_median) { /* Steps were run. */
+        snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
+                      s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
+    }
     snug_text_add(text, "Memory    peak %s of %s, predicted %s (%+.1f %%)\n",
                   snug_size_text(s->peak_rss_bytes, peak), snug_size_text(s->budget_bytes, budget),
                   snug_size_text(s->predicted_peak_bytes, predicted), 100 * (ratio - 1));
@@ -102,17 +64,6 @@ snug_status snug_session_summary_write(const snug_session *session, snug_format 
     return snug_report_send(&report, write, context, err);
 }
 
-static void target_json(snug_json_writer *json, const char *key, const double *values,
-                        int64_t count)
-{
-    snug_json_key(json, key);
-    snug_json_array_begin(json);
-    for (int64_t k = 0; values != NULL && k < count; k++) {
-        snug_json_f64(json, values[k]);
-    }
-    snug_json_array_end(json);
-}
-
 static void evaluation_json(const snug_evaluation *e, snug_text *text)
 {
     const struct {
@@ -122,19 +73,15 @@ static void evaluation_json(const snug_evaluation *e, snug_text *text)
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.eval/1");
-    snug_json_key(&json, "step");
-    snug_json_i64(&json, e->step);
-    snug_json_key(&json, "samples");
-    snug_json_i64(&json, e->samples);
+    snug_json_put_string(&json, "schema", "snug.eval/1");
+    snug_json_put_i64(&json, "step", e->step);
+    snug_json_put_i64(&json, "samples", e->samples);
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_key(&json, numbers[i].key);
-        snug_json_f64(&json, numbers[i].value);
+        snug_json_put_f64(&json, numbers[i].key, numbers[i].value);
     }
-    target_json(&json, "target_mse", e->target_mse, e->target_count);
-    target_json(&json, "target_mae", e->target_mae, e->target_count);
-    target_json(&json, "target_r2", e->target_r2, e->target_count);
+    snug_json_put_f64s(&json, "target_mse", e->target_mse, e->target_count);
+    snug_json_put_f64s(&json, "target_mae", e->target_mae, e->target_count);
+    snug_json_put_f64s(&json, "target_r2", e->target_r2, e->target_count);
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
 }

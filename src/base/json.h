@@ -35,6 +35,14 @@ void snug_json_f64(snug_json_writer *writer, double value);
 void snug_json_f32(snug_json_writer *writer, float value);
 void snug_json_bool(snug_json_writer *writer, bool value);
 void snug_json_null(snug_json_writer *writer);
+/** A key and its value. */
+void snug_json_put_string(snug_json_writer *writer, const char *key, const char *value);
+void snug_json_put_i64(snug_json_writer *writer, const char *key, int64_t value);
+void snug_json_put_f64(snug_json_writer *writer, const char *key, double value);
+void snug_json_put_bool(snug_json_writer *writer, const char *key, bool value);
+/** A key and an array of `count` values, which is empty where `values` is NULL. */
+void snug_json_put_f64s(snug_json_writer *writer, const char *key, const double *values,
+                        int64_t count);
 
 typedef enum snug_json_kind {
     SNUG_JSON_END, /* The document is over. */

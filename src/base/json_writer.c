@@ -206,3 +206,38 @@ void snug_json_null(snug_json_writer *writer)
     begin_value(writer);
     snug_text_add(writer->out, "null");
 }
+
+void snug_json_put_string(snug_json_writer *writer, const char *key, const char *value)
+{
+    snug_json_key(writer, key);
+    snug_json_string(writer, value);
+}
+
+void snug_json_put_i64(snug_json_writer *writer, const char *key, int64_t value)
+{
+    snug_json_key(writer, key);
+    snug_json_i64(writer, value);
+}
+
+void snug_json_put_f64(snug_json_writer *writer, const char *key, double value)
+{
+    snug_json_key(writer, key);
+    snug_json_f64(writer, value);
+}
+
+void snug_json_put_bool(snug_json_writer *writer, const char *key, bool value)
+{
+    snug_json_key(writer, key);
+    snug_json_bool(writer, value);
+}
+
+void snug_json_put_f64s(snug_json_writer *writer, const char *key, const double *values,
+                        int64_t count)
+{
+    snug_json_key(writer, key);
+    snug_json_array_begin(writer);
+    for (int64_t i = 0; values != NULL && i < count; i++) {
+        snug_json_f64(writer, values[i]);
+    }
+    snug_json_array_end(writer);
+}

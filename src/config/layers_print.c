@@ -180,8 +180,7 @@ static void print_json(const snug_config *config, snug_text *out)
     snug_json_writer json;
     snug_json_writer_init(&json, out, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.config/1");
+    snug_json_put_string(&json, "schema", "snug.config/1");
     snug_json_key(&json, "settings");
     snug_json_object_begin(&json);
     for (int64_t i = 0; i < snug_setting_count(); i++) {
@@ -195,8 +194,7 @@ static void print_json(const snug_config *config, snug_text *out)
         snug_json_object_begin(&json);
         snug_json_key(&json, "value");
         json_value(&json, row, &config->settings);
-        snug_json_key(&json, "origin");
-        snug_json_string(&json, origin);
+        snug_json_put_string(&json, "origin", origin);
         snug_json_object_end(&json);
     }
     snug_json_object_end(&json);

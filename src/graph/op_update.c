@@ -1,12 +1,13 @@
 /* Rows that run once a step: the gradient's square norm and the optimizers. No samples in them. */
 #include "graph/op_rows.h"
 
-/* Inputs 1..same-1 have the shape of input 0, `optional` may be missing; the last is one f64. */
+/* Inputs 1..same-1 have the shape of input 0, `optional` may be missing. Behind them comes one f64,
+ * or nothing where no update waits for the gradients of all parameters. */
 static snug_status check_update(const snug_op_view *view, int32_t same, int32_t optional,
                                 bool total, snug_error *err)
 {
     for (int32_t i = 0; i < view->input_count; i++) {
-        if (i == optional && !snug_rows_given(view, i)) {
+        if ((i == optional || (total && i == same)) && !snug_rows_given(view, i)) {
             continue;
         }
         if (!snug_rows_given(view, i) || view->input_batched[i]) {
@@ -17,8 +18,9 @@ static snug_status check_update(const snug_op_view *view, int32_t same, int32_t 
             return snug_rows_mismatch(view, 0, i, "expected equal shapes", err);
         }
     }
-    if (total && (view->input[same].rank != 0 ||
-                  view->graph->tensors[view->node->inputs[same]].dtype != SNUG_F64)) {
+    if (total && snug_rows_given(view, same) &&
+        (view->input[same].rank != 0 ||
+         view->graph->tensors[view->node->inputs[same]].dtype != SNUG_F64)) {
         return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d must be one f64",
                          view->node->op->name, view->node->name, same);
     }
@@ -90,7 +92,7 @@ const snug_op snug_op_square_norm = {
     .scratch_bytes = snug_scratch_square_norm,
 };
 
-/* Inputs: parameter, gradient, m, v, total. Outputs: parameter, m, v, the same tensors. */
+/* Inputs: parameter, gradient, m, v, total or none. Outputs: parameter, m, v, the same tensors. */
 const snug_op snug_op_adamw = {
     .name = "adamw",
     .input_min = 5,
@@ -102,7 +104,7 @@ const snug_op snug_op_adamw = {
     .cost = cost_adamw,
 };
 
-/* Inputs: parameter, gradient, momentum or none, total. Outputs: parameter, momentum, the same. */
+/* Inputs: parameter, gradient, momentum or none, total or none. Outputs: parameter, momentum. */
 const snug_op snug_op_sgd = {
     .name = "sgd",
     .input_min = 4,

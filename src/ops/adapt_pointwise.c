@@ -190,11 +190,11 @@ snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
                             .grad_scale = 1.0};
 }
 
-/* The clip scale follows from the total of all gradients. */
+/* The clip scale follows from the total of all gradients; graphs that never clip have none. */
 static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
 {
     snug_optimizer o = snug_unpack_optimizer(call);
-    if (call->step->clip_norm > 0.0) {
+    if (square_norm != NULL && call->step->clip_norm > 0.0) {
         o.grad_scale = snug_optimizer_clip_scale(*square_norm, call->step->clip_norm);
     }
     return o;

@@ -32,28 +32,6 @@ done:
     return status;
 }
 
-static void number(snug_json_writer *json, const char *key, double value)
-{
-    snug_json_key(json, key);
-    snug_json_f64(json, value);
-}
-
-static void integer(snug_json_writer *json, const char *key, int64_t value)
-{
-    snug_json_key(json, key);
-    snug_json_i64(json, value);
-}
-
-static void numbers(snug_json_writer *json, const char *key, const double *values, int64_t count)
-{
-    snug_json_key(json, key);
-    snug_json_array_begin(json);
-    for (int64_t i = 0; i < count; i++) {
-        snug_json_f64(json, values[i]);
-    }
-    snug_json_array_end(json);
-}
-
 static snug_status append(snug_journal *journal, snug_text *text, snug_error *err)
 {
     snug_text_add(text, "\n");
@@ -71,16 +49,16 @@ snug_status snug_journal_step(snug_journal *journal, const snug_step_record *rec
     snug_text_init(&text, journal->line, journal->line_bytes);
     snug_json_writer_init(&json, &text, false);
     snug_json_object_begin(&json);
-    integer(&json, "step", record->step);
-    integer(&json, "epoch", record->epoch);
-    integer(&json, "samples", record->samples);
-    number(&json, "loss", record->loss);
-    number(&json, "gradient_norm", record->gradient_norm);
-    number(&json, "learning_rate", record->learning_rate);
-    number(&json, "step_seconds", record->step_seconds);
-    number(&json, "seconds", record->seconds);
-    integer(&json, "rss_bytes", record->rss_bytes);
-    integer(&json, "peak_rss_bytes", record->peak_rss_bytes);
+    snug_json_put_i64(&json, "step", record->step);
+    snug_json_put_i64(&json, "epoch", record->epoch);
+    snug_json_put_i64(&json, "samples", record->samples);
+    snug_json_put_f64(&json, "loss", record->loss);
+    snug_json_put_f64(&json, "gradient_norm", record->gradient_norm);
+    snug_json_put_f64(&json, "learning_rate", record->learning_rate);
+    snug_json_put_f64(&json, "step_seconds", record->step_seconds);
+    snug_json_put_f64(&json, "seconds", record->seconds);
+    snug_json_put_i64(&json, "rss_bytes", record->rss_bytes);
+    snug_json_put_i64(&json, "peak_rss_bytes", record->peak_rss_bytes);
     snug_json_object_end(&json);
     return append(journal, &text, err);
 }
@@ -93,19 +71,19 @@ snug_status snug_journal_evaluation(snug_journal *journal, const snug_evaluation
     snug_text_init(&text, journal->line, journal->line_bytes);
     snug_json_writer_init(&json, &text, false);
     snug_json_object_begin(&json);
-    integer(&json, "step", record->step);
-    integer(&json, "epoch", record->epoch);
+    snug_json_put_i64(&json, "step", record->step);
+    snug_json_put_i64(&json, "epoch", record->epoch);
     snug_json_key(&json, "evaluation");
     snug_json_object_begin(&json);
-    integer(&json, "samples", record->samples);
-    number(&json, "loss", record->loss);
-    number(&json, "mse", record->mse);
-    number(&json, "mae", record->mae);
-    number(&json, "r2", record->r2);
-    numbers(&json, "target_mse", record->target_mse, record->target_count);
-    numbers(&json, "target_mae", record->target_mae, record->target_count);
-    numbers(&json, "target_r2", record->target_r2, record->target_count);
-    number(&json, "seconds", record->seconds);
+    snug_json_put_i64(&json, "samples", record->samples);
+    snug_json_put_f64(&json, "loss", record->loss);
+    snug_json_put_f64(&json, "mse", record->mse);
+    snug_json_put_f64(&json, "mae", record->mae);
+    snug_json_put_f64(&json, "r2", record->r2);
+    snug_json_put_f64s(&json, "target_mse", record->target_mse, record->target_count);
+    snug_json_put_f64s(&json, "target_mae", record->target_mae, record->target_count);
+    snug_json_put_f64s(&json, "target_r2", record->target_r2, record->target_count);
+    snug_json_put_f64(&json, "seconds", record->seconds);
     snug_json_object_end(&json);
     snug_json_object_end(&json);
     return append(journal, &text, err);
@@ -119,10 +97,8 @@ snug_status snug_journal_event(snug_journal *journal, const char *event, const c
     snug_text_init(&text, journal->line, journal->line_bytes);
     snug_json_writer_init(&json, &text, false);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "event");
-    snug_json_string(&json, event);
-    snug_json_key(&json, "message");
-    snug_json_string(&json, message);
+    snug_json_put_string(&json, "event", event);
+    snug_json_put_string(&json, "message", message);
     snug_json_object_end(&json);
     return append(journal, &text, err);
 }

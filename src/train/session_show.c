@@ -55,18 +55,14 @@ static void curve_json(const snug_session *session, snug_text *text)
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.curve/1");
+    snug_json_put_string(&json, "schema", "snug.curve/1");
     snug_json_key(&json, "points");
     snug_json_array_begin(&json);
     for (int32_t i = 0; i < facts->point_count; i++) {
         snug_json_object_begin(&json);
-        snug_json_key(&json, "budget_bytes");
-        snug_json_i64(&json, facts->points[i].arena_bytes + beside(session));
-        snug_json_key(&json, "time_ratio");
-        snug_json_f64(&json, ratio(session, i));
-        snug_json_key(&json, "micro_batch");
-        snug_json_i64(&json, facts->points[i].micro_batch);
+        snug_json_put_i64(&json, "budget_bytes", facts->points[i].arena_bytes + beside(session));
+        snug_json_put_f64(&json, "time_ratio", ratio(session, i));
+        snug_json_put_i64(&json, "micro_batch", facts->points[i].micro_batch);
         snug_json_object_end(&json);
     }
     snug_json_array_end(&json);

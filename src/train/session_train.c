@@ -54,7 +54,18 @@ uint64_t snug_session_result_hash(const snug_session *session)
                               (double)s->data_rotate_channels,
                               (double)s->data_normalize,
                               (double)s->data_normalize_targets,
-                              (double)s->data_mask};
+                              (double)s->data_mask,
+                              (double)s->data_window,
+                              (double)s->data_stride,
+                              (double)s->data_padding_left,
+                              (double)s->data_padding_right,
+                              (double)s->data_skip_invalid,
+                              (double)session->model.shapes.left_context,
+                              (double)session->model.shapes.rollout_steps,
+                              (double)session->model.shapes.switch_step,
+                              (double)session->model.options.mode,
+                              session->model.options.weight_mse,
+                              session->model.options.weight_mae};
     uint64_t hash = hash_text(0, s->optimizer_name);
     hash = hash_text(hash, s->training_loss);
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {

@@ -42,12 +42,6 @@ static bool is_kept(const snug_session *session)
            s->allocations_after_seal == 0;
 }
 
-static void add_integer(snug_json_writer *json, const char *key, int64_t value)
-{
-    snug_json_key(json, key);
-    snug_json_i64(json, value);
-}
-
 static void write_json(const snug_session *session, const verify_part parts[PARTS],
                        snug_text *text)
 {
@@ -57,29 +51,27 @@ static void write_json(const snug_session *session, const verify_part parts[PART
     snug_session_plan(session, &plan);
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.verify/1");
-    snug_json_key(&json, "kept");
-    snug_json_bool(&json, is_kept(session));
-    add_integer(&json, "steps", s->steps);
-    add_integer(&json, "budget_bytes", s->budget_bytes);
-    add_integer(&json, "predicted_peak_bytes", s->predicted_peak_bytes);
-    add_integer(&json, "peak_rss_bytes", s->peak_rss_bytes);
-    add_integer(&json, "allocations_after_seal", s->allocations_after_seal);
+    snug_json_put_string(&json, "schema", "snug.verify/1");
+    snug_json_put_bool(&json, "kept", is_kept(session));
+    snug_json_put_i64(&json, "steps", s->steps);
+    snug_json_put_i64(&json, "budget_bytes", s->budget_bytes);
+    snug_json_put_i64(&json, "predicted_peak_bytes", s->predicted_peak_bytes);
+    snug_json_put_i64(&json, "peak_rss_bytes", s->peak_rss_bytes);
+    snug_json_put_i64(&json, "allocations_after_seal", s->allocations_after_seal);
     snug_json_key(&json, "parts");
     snug_json_object_begin(&json);
     for (int64_t i = 0; i < PARTS; i++) {
         snug_json_key(&json, parts[i].name);
         snug_json_object_begin(&json);
-        add_integer(&json, "predicted_bytes", parts[i].predicted_bytes);
-        add_integer(&json, "measured_bytes", parts[i].measured_bytes);
+        snug_json_put_i64(&json, "predicted_bytes", parts[i].predicted_bytes);
+        snug_json_put_i64(&json, "measured_bytes", parts[i].measured_bytes);
         snug_json_object_end(&json);
     }
     snug_json_object_end(&json);
     snug_json_key(&json, "categories");
     snug_json_object_begin(&json);
     for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
-        add_integer(&json, snug_plan_category_name(c), plan.category_bytes[c]);
+        snug_json_put_i64(&json, snug_plan_category_name(c), plan.category_bytes[c]);
     }
     snug_json_object_end(&json);
     snug_json_object_end(&json);

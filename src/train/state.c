@@ -103,8 +103,7 @@ snug_status snug_state_write(const char *path, const snug_train_state *state, sn
     snug_text_init(&text, data, sizeof data);
     snug_json_writer_init(&json, &text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, SCHEMA);
+    snug_json_put_string(&json, "schema", SCHEMA);
     for (int64_t i = 0; i < SNUG_COUNT(FIELDS); i++) {
         const char *place = (const char *)state + FIELDS[i].offset;
         snug_json_key(&json, FIELDS[i].name);
@@ -119,8 +118,7 @@ snug_status snug_state_write(const char *path, const snug_train_state *state, sn
         }
     }
     hash_to_text(&state->loss_hash, hash);
-    snug_json_key(&json, "loss_hash");
-    snug_json_string(&json, hash);
+    snug_json_put_string(&json, "loss_hash", hash);
     snug_json_object_end(&json);
     snug_text_add(&text, "\n");
     return snug_file_write_all(path, text.data, text.length, err);

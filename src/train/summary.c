@@ -53,63 +53,42 @@ static void hash_weights(const snug_session *session, char out[65])
     snug_sha256_hex(&hash, out);
 }
 
+void snug_summary_fields(const snug_run_summary *s, snug_json_writer *json)
+{
+    snug_json_put_string(json, "schema", "snug.run/1");
+    snug_json_put_i64(json, "budget_bytes", s->budget_bytes);
+    snug_json_put_i64(json, "predicted_peak_bytes", s->predicted_peak_bytes);
+    snug_json_put_i64(json, "peak_rss_bytes", s->peak_rss_bytes);
+    snug_json_put_i64(json, "allocations_after_seal", s->allocations_after_seal);
+    snug_json_put_i64(json, "steps", s->steps);
+    snug_json_put_i64(json, "samples", s->samples);
+    snug_json_put_i64(json, "threads", s->threads);
+    snug_json_put_f64(json, "seconds", s->seconds);
+    snug_json_put_f64(json, "step_seconds_median", s->step_seconds_median);
+    snug_json_put_f64(json, "loss", s->loss);
+    snug_json_put_f64(json, "validation_loss", s->validation_loss);
+    snug_json_put_f64(json, "validation_mse", s->validation_mse);
+    snug_json_put_f64(json, "validation_mae", s->validation_mae);
+    snug_json_put_f64(json, "validation_r2", s->validation_r2);
+    snug_json_put_string(json, "weights_sha256", s->weights_sha256);
+    snug_json_put_string(json, "loss_sha256", s->loss_sha256);
+    snug_json_put_string(json, "isa", s->isa == NULL ? "" : s->isa);
+    snug_json_put_bool(json, "stopped_early", s->stopped_early);
+    snug_json_put_bool(json, "interrupted", s->interrupted);
+}
+
 static void write_json(const snug_session *session, snug_text *text)
 {
-    const snug_run_summary *s = &session->summary;
     const snug_evaluation *e = &session->evaluation;
+    const snug_train_state *state = &session->state;
+    const double best = state->best_step > 0 ? state->best_value : NAN;
     snug_json_writer json;
-    const struct {
-        const char *name;
-        int64_t value;
-    } integers[] = {{"budget_bytes", s->budget_bytes},
-                    {"predicted_peak_bytes", s->predicted_peak_bytes},
-                    {"peak_rss_bytes", s->peak_rss_bytes},
-                    {"allocations_after_seal", s->allocations_after_seal},
-                    {"steps", s->steps},
-                    {"samples", s->samples},
-                    {"threads", s->threads}};
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {{"seconds", s->seconds},
-                   {"step_seconds_median", s->step_seconds_median},
-                   {"loss", s->loss},
-                   {"validation_loss", s->validation_loss},
-                   {"validation_mse", s->validation_mse},
-                   {"validation_mae", s->validation_mae},
-                   {"validation_r2", s->validation_r2},
-                   {"best_validation_loss",
-                    session->state.best_step > 0 ? session->state.best_value : NAN}};
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
-    snug_json_key(&json, "schema");
-    snug_json_string(&json, "snug.run/1");
-    for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
-        snug_json_key(&json, integers[i].name);
-        snug_json_i64(&json, integers[i].value);
-    }
-    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_key(&json, numbers[i].name);
-        snug_json_f64(&json, numbers[i].value);
-    }
-    snug_json_key(&json, "best_step");
-    snug_json_i64(&json, session->state.best_step);
-    snug_json_key(&json, "target_mae");
-    snug_json_array_begin(&json);
-    for (int64_t k = 0; k < e->target_count; k++) {
-        snug_json_f64(&json, e->target_mae[k]);
-    }
-    snug_json_array_end(&json);
-    snug_json_key(&json, "weights_sha256");
-    snug_json_string(&json, s->weights_sha256);
-    snug_json_key(&json, "loss_sha256");
-    snug_json_string(&json, s->loss_sha256);
-    snug_json_key(&json, "isa");
-    snug_json_string(&json, s->isa);
-    snug_json_key(&json, "stopped_early");
-    snug_json_bool(&json, s->stopped_early);
-    snug_json_key(&json, "interrupted");
-    snug_json_bool(&json, s->interrupted);
+    snug_summary_fields(&session->summary, &json);
+    snug_json_put_f64(&json, "best_validation_loss", best);
+    snug_json_put_i64(&json, "best_step", state->best_step);
+    snug_json_put_f64s(&json, "target_mae", e->target_mae, e->target_count);
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
 }

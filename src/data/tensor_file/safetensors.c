@@ -200,8 +200,7 @@ static void write_header(snug_text *text, const snug_safetensors_item *items, in
         snug_json_key(&json, "__metadata__");
         snug_json_object_begin(&json);
         for (; metadata[0] != NULL; metadata += 2) {
-            snug_json_key(&json, metadata[0]);
-            snug_json_string(&json, metadata[1]);
+            snug_json_put_string(&json, metadata[0], metadata[1]);
         }
         snug_json_object_end(&json);
     }
@@ -210,8 +209,7 @@ static void write_header(snug_text *text, const snug_safetensors_item *items, in
         const int64_t bytes = 4 * layout_count(layout);
         snug_json_key(&json, items[i].name);
         snug_json_object_begin(&json);
-        snug_json_key(&json, "dtype");
-        snug_json_string(&json, "F32");
+        snug_json_put_string(&json, "dtype", "F32");
         snug_json_key(&json, "shape");
         snug_json_array_begin(&json);
         for (int32_t axis = 0; axis < layout->rank; axis++) {

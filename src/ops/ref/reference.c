@@ -205,7 +205,7 @@ void snug_reference_square_norm(const snug_kernel_call *call)
 static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
 {
     snug_optimizer o = snug_unpack_optimizer(call);
-    if (call->step->clip_norm > 0.0) {
+    if (square_norm != NULL && call->step->clip_norm > 0.0) {
         o.grad_scale = snug_ref_optimizer_clip_scale(*square_norm, call->step->clip_norm);
     }
     return o;
