@@ -29,7 +29,7 @@ static void summary_text(const snug_run_summary *s, const char *out, snug_text *
     snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n",
                   s->steps, s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
                   s->interrupted ? ", interrupted and saved" : "");
-    if (summary->step_seconds_median == summary->step_seconds_median) { /* Steps were run. */
+    if (!isnan(s->step_seconds_median)) {
         snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
                       s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
     }
