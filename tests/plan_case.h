@@ -24,9 +24,9 @@ static inline void plan_case_close(plan_case *c)
     snug_heap_arena_deinit(&c->arena, SNUG_CATEGORY_RUNTIME);
 }
 
-/** A small TDS + LSTM of the family, with its backward graph and AdamW. */
-static inline void plan_case_model(plan_case *c, int64_t window, bool mask,
-                                   snug_model_purpose purpose)
+/** A small TDS + LSTM of the family, with its backward graph and AdamW; clip_norm 0: unclipped. */
+static inline void plan_case_model_clipped(plan_case *c, int64_t window, bool mask,
+                                           snug_model_purpose purpose, double clip_norm)
 {
     snug_error err = {0};
     snug_model_options options;
@@ -45,8 +45,16 @@ static inline void plan_case_model(plan_case *c, int64_t window, bool mask,
     if (purpose == SNUG_MODEL_TRAIN) {
         CHECK_OK(snug_graph_backward(&c->graph, &err));
         CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
+        optim.clip_norm = clip_norm;
         CHECK_OK(snug_optim_attach(&c->graph, &optim, &err));
     }
+}
+
+/** The same, clipped as plan_case_step() says. */
+static inline void plan_case_model(plan_case *c, int64_t window, bool mask,
+                                   snug_model_purpose purpose)
+{
+    plan_case_model_clipped(c, window, mask, purpose, 1.0);
 }
 
 /** Element `i` of sample `position` of a stream: a function of these alone. */

@@ -172,6 +172,7 @@ typedef struct snug_run_summary {
     int64_t samples;
     double seconds;
     double step_seconds_median;
+    double predicted_step_seconds; /**< What the plan said. */
     double loss;                                                           /**< Of the last step. */
     double validation_loss, validation_mse, validation_mae, validation_r2; /**< NaN: none. */
     char weights_sha256[65];

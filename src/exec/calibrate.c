@@ -13,9 +13,8 @@ enum {
     RUNS_MIN = 3,               /* Behind the one that warms up. */
     RUNS_MAX = 24,
     LARGER_BYTES_MAX = 24 << 20, /* Of a call on more samples than need be. */
-    /* A larger call finds its inputs in no near cache: they are swept out before every run. */
-    WARM_BYTES = 2 << 20,
-    SWEEP_BYTES_MAX = 32 << 20,
+    /* In a step most inputs were made long ago, so the near caches are swept before every run. */
+    SWEEP_BYTES_MAX = 16 << 20,
     SWEEP_UNIT = 64 << 10
 };
 
@@ -184,9 +183,7 @@ static double time_call(work *w, const snug_op_view *view, int64_t samples)
     const snug_kernel kernel = snug_kernel_find(view->node->op);
     const int64_t start = snug_clock_ns();
     for (int32_t run = 0; run < RUNS_MAX; run++) {
-        if (l.bytes > WARM_BYTES) {
-            sweep(w);
-        }
+        sweep(w);
         const int64_t run_start = read_clock(w);
         kernel(&l.call);
         const double seconds = (double)(read_clock(w) - run_start) * 1e-9;
@@ -391,7 +388,8 @@ static void find_limit(work *w, const int32_t *original)
     for (int32_t n = 0; n < graph->node_count; n++) {
         largest = snug_max_i64(largest, w->least_bytes[n]);
     }
-    w->limit_bytes = snug_min_i64(w->request->memory_bytes, persistent + largest);
+    w->limit_bytes = snug_min_i64(w->request->memory_bytes,
+                                  persistent + largest + w->request->beside_bytes);
 }
 
 snug_status snug_calibrate(const snug_calibration *request, snug_cost_table *table,

@@ -441,7 +441,8 @@ int64_t snug_exec_requests(const snug_exec *exec, int64_t batch, int64_t capacit
         const int64_t micro = snug_min_i64(p->micro_batch, batch - m);
         for (int64_t l = 0; l < p->update_first_loop; l++) {
             const snug_plan_loop *loop = &p->loops[l];
-            for (int64_t s = 0; s < micro; s += loop->tile) {
+            /* Updates among the loops read no samples. */
+            for (int64_t s = 0; s < micro && loop->tile > 0; s += loop->tile) {
                 for (int32_t c = 0; c < loop->call_count; c++) {
                     const bound_call *call = &exec->calls[loop->first_call + c];
                     if ((call->node->op->flags & SNUG_OP_SOURCE) == 0) {

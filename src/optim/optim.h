@@ -26,9 +26,14 @@ SNUG_MUST_CHECK snug_status snug_optim_check(const snug_optim_options *options, 
 #define SNUG_OPTIM_TOTAL_NAME "gradient_square_norm"
 
 /**
- * Appends, for every parameter that has a gradient: a square_norm node each, in the order of the
- * parameters, then its states ("<name>.m", "<name>.v" or "<name>.momentum") and an update node
- * each. The graph must be through snug_graph_backward(). On failure the graph is as before.
+ * Appends, for every parameter that has a gradient: its states ("<name>.m", "<name>.v" or
+ * "<name>.momentum"), in the order of the parameters, a square_norm node and an update node.
+ *
+ * With clipping all norms come first, in the order of the parameters, and every update reads their
+ * total. Without, each norm stands before its update, in the order in which the backward pass
+ * completes the gradients, and no update waits for another's gradient; the total is for reports.
+ *
+ * The graph must be through snug_graph_backward(). On failure the graph is as before.
  */
 SNUG_MUST_CHECK snug_status snug_optim_attach(snug_graph *graph, const snug_optim_options *options,
                                               snug_error *err);

@@ -85,10 +85,7 @@ snug_status snug_buffers_lifetimes(const snug_plan_problem *problem, snug_progra
             touch(buffer, 0, buffer->last);
         }
         /* Who reads the loss, and gradients that no update reads, is outside the program. */
-        const int32_t update = program->update_first_loop < program->loop_count
-                                   ? program->loops[program->update_first_loop].first_call
-                                   : end + 1;
-        if (buffer->global || (gradient && buffer->last < update)) {
+        if (buffer->global || (gradient && !problem->updated[buffer->tensor])) {
             touch(buffer, buffer->first, end);
         }
     }

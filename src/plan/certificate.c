@@ -285,7 +285,7 @@ static snug_status read_sizes(reader *r, snug_program *p, snug_error *err)
     SNUG_TRY(read_size(r, "update_first_loop", CALLS_MAX, &p->update_first_loop, err));
     SNUG_TRY(read_size(r, "node_count", SNUG_GRAPH_NODES_MAX, &p->node_count, err));
     SNUG_TRY(read_size(r, "tensor_count", SNUG_GRAPH_TENSORS_MAX, &tensors, err));
-    SNUG_TRY(read_size(r, "loop_count", 2 * SNUG_STAGES_MAX + 2, &p->loop_count, err));
+    SNUG_TRY(read_size(r, "loop_count", SNUG_PLAN_LOOPS_MAX, &p->loop_count, err));
     SNUG_TRY(read_size(r, "call_count", CALLS_MAX, &p->call_count, err));
     SNUG_TRY(read_size(r, "buffer_count", SNUG_PLAN_BUFFERS_MAX, &p->buffer_count, err));
     SNUG_TRY(read_size(r, "segment_count", SNUG_STAGES_MAX, &p->segment_count, err));

@@ -24,6 +24,10 @@ snug_status snug_emit_init(snug_emitter *emitter, const snug_plan_problem *probl
     emitter->stack = memory;
     SNUG_TRY(snug_arena_array(arena, nodes, (int64_t)sizeof(int32_t), &memory, err));
     emitter->picked = memory;
+    SNUG_TRY(snug_arena_array(arena, 2 * (int64_t)problem->tensor_count, (int64_t)sizeof(int32_t),
+                              &memory, err));
+    emitter->read_last = memory;
+    emitter->write_last = emitter->read_last + problem->tensor_count;
     /* A forward node can run again in every backward loop; a few times its count is plenty. */
     emitter->node_capacity = (int32_t)(16 * nodes + 1024);
     SNUG_TRY(
@@ -227,11 +231,90 @@ static int32_t list_loops(const snug_plan_problem *p, const snug_plan_choice *ch
                                               .variant = segment->variant};
         }
     }
-    if (train) {
-        loops[count++] =
-            (snug_emit_loop){.kind = SNUG_LOOP_UPDATE, .stage_first = -1, .stage_last = -1};
-    }
     return count;
+}
+
+/* Notes that loop `at` touches the operands of a node; loops come in order. */
+static void note_touch(snug_emitter *e, const snug_node *node, int32_t at)
+{
+    for (int32_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i] >= 0 && at > e->read_last[node->inputs[i]]) {
+            e->read_last[node->inputs[i]] = at;
+        }
+    }
+    for (int32_t o = 0; o < node->output_count; o++) {
+        if (node->outputs[o] >= 0 && at > e->write_last[node->outputs[o]]) {
+            e->write_last[node->outputs[o]] = at;
+        }
+    }
+}
+
+/* The loop behind which an update may run: what it reads is complete, what it writes unread. */
+static int32_t loop_before(const snug_emitter *e, const snug_node *node)
+{
+    int32_t last = 0;
+    for (int32_t i = 0; i < node->input_count; i++) {
+        const snug_tensor_id t = node->inputs[i];
+        last = t >= 0 && e->write_last[t] > last ? e->write_last[t] : last;
+    }
+    for (int32_t o = 0; o < node->output_count; o++) {
+        const snug_tensor_id t = node->outputs[o];
+        last = t >= 0 && e->write_last[t] > last ? e->write_last[t] : last;
+        last = t >= 0 && e->read_last[t] > last ? e->read_last[t] : last;
+    }
+    return last;
+}
+
+/* Finds the loop of each update; the last one where gradients add up over micro-batches. */
+static void place_updates(snug_emitter *e, const snug_plan_choice *choice,
+                          const snug_emit_loop *loops, int32_t count, int32_t *slot)
+{
+    const snug_plan_problem *p = e->problem;
+    memset(e->read_last, 0, (size_t)p->tensor_count * sizeof *e->read_last);
+    memset(e->write_last, 0, (size_t)p->tensor_count * sizeof *e->write_last);
+    for (int32_t l = 0; l < count; l++) {
+        for (int32_t k = 0; k < loops[l].count; k++) {
+            note_touch(e, &p->graph->nodes[e->nodes[loops[l].first + k]], l);
+        }
+    }
+    for (int32_t n = 0; n < p->node_count; n++) {
+        const snug_node *node = &p->graph->nodes[n];
+        slot[n] = -1;
+        if (p->active[n] && node->phase == SNUG_PHASE_UPDATE) {
+            slot[n] = choice->micro_batch < p->batch ? count - 1 : loop_before(e, node);
+            note_touch(e, node, slot[n]);
+        }
+    }
+}
+
+/* Puts loops of updates behind the loops that complete what they need; one is last always. */
+static snug_status add_updates(snug_emitter *e, const snug_plan_choice *choice,
+                               snug_emit_loop *loops, int32_t *loop_count, snug_error *err)
+{
+    const snug_plan_problem *p = e->problem;
+    snug_emit_loop merged[SNUG_PLAN_LOOPS_MAX];
+    const int32_t count = *loop_count;
+    int32_t *slot = e->picked; /* [node] Borrowed: no loop is being worked out. */
+    int32_t total = 0;
+    place_updates(e, choice, loops, count, slot);
+    for (int32_t l = 0; l < count; l++) {
+        snug_emit_loop updates = {.kind = SNUG_LOOP_UPDATE,
+                                  .stage_first = -1,
+                                  .stage_last = -1,
+                                  .first = e->node_count};
+        merged[total++] = loops[l];
+        for (int32_t n = 0; n < p->node_count; n++) {
+            if (slot[n] == l) {
+                SNUG_TRY(append(e, &updates, n, err));
+            }
+        }
+        if (updates.count > 0 || l == count - 1) {
+            merged[total++] = updates;
+        }
+    }
+    memcpy(loops, merged, (size_t)total * sizeof *loops);
+    *loop_count = total;
+    return SNUG_OK;
 }
 
 /* Buffers are found through these while calls are written. */
@@ -491,7 +574,7 @@ snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *cho
     snug_status status = SNUG_OK;
     const snug_plan_problem *p = emitter->problem;
     const snug_mark start = snug_arena_mark(arena);
-    snug_emit_loop loops[2 * SNUG_STAGES_MAX + 2];
+    snug_emit_loop loops[SNUG_PLAN_LOOPS_MAX];
     snug_program program = {.mode = p->mode,
                             .batch = p->batch,
                             .micro_batch = choice->micro_batch,
@@ -499,7 +582,7 @@ snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *cho
                             .canary_bytes = p->canary_bytes};
     assembly a = {.e = emitter, .choice = choice, .program = &program};
     SNUG_ASSERT(choice->segment_count >= 1 && choice->segment_count <= SNUG_STAGES_MAX);
-    const int32_t loop_count = list_loops(p, choice, loops);
+    int32_t loop_count = list_loops(p, choice, loops);
     emitter->node_count = 0;
     memset(emitter->whole, 0, (size_t)p->tensor_count * sizeof *emitter->whole);
     for (int32_t s = 0; s < choice->segment_count; s++) {
@@ -507,6 +590,9 @@ snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *cho
     }
     for (int32_t l = loop_count - 1; l >= 0; l--) {
         SNUG_TRY_DONE(snug_emit_loop_nodes(emitter, &loops[l], err));
+    }
+    if (p->mode == SNUG_PLAN_TRAIN) {
+        SNUG_TRY_DONE(add_updates(emitter, choice, loops, &loop_count, err));
     }
     SNUG_TRY_DONE(copy_choice(p, choice, arena, &program, err));
     SNUG_TRY_DONE(allocate(&a, loops, loop_count, arena, err));

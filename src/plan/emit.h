@@ -33,6 +33,7 @@ typedef struct snug_emitter {
     bool *done;      /* [node] Already in the list of the loop at hand. */
     int32_t *stack;  /* [node * inputs] Of the search for what a node needs. */
     int32_t *picked; /* [node] */
+    int32_t *read_last, *write_last; /* [tensor] The last loop that does. */
     int32_t *nodes;  /* Lists of all loops. */
     int32_t node_count, node_capacity;
 } snug_emitter;

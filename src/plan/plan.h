@@ -36,8 +36,11 @@ typedef enum snug_loop_kind {
     SNUG_LOOP_FORWARD,
     SNUG_LOOP_FUSED,    /* Forward and backward of the last segment, tile by tile. */
     SNUG_LOOP_BACKWARD, /* What is not kept is run again first. */
-    SNUG_LOOP_UPDATE    /* Once a step, no samples. */
+    SNUG_LOOP_UPDATE    /* Once a step, no samples: what the loops before it have completed. */
 } snug_loop_kind;
+
+/** Forward, backward and update loops of every stage, and the last update loop. */
+enum { SNUG_PLAN_LOOPS_MAX = 3 * SNUG_STAGES_MAX + 2 };
 
 /** `for (s = 0; s < micro-batch; s += tile)` over consecutive calls. tile 0: once, no samples. */
 typedef struct snug_plan_loop {
@@ -77,6 +80,9 @@ typedef enum snug_plan_mode {
  *     for each micro-batch of `micro_batch` samples of the global batch: the loops, in order
  *     then once: the update loops (tile 0)
  *
+ * With one micro-batch there are update loops among the others too: an update runs as soon as its
+ * gradient is complete and nothing reads its parameter any more, so that gradients die early.
+ *
  * Persistent buffers come first, parameters before states, each in order of its tensors, so that
  * programs of graphs with the same parameters share an arena and what is in it.
  */
@@ -88,7 +94,7 @@ typedef struct snug_program {
     int64_t call_count;
     snug_plan_loop *loops;
     int64_t loop_count;
-    int64_t update_first_loop; /* Loops from here on run once after all micro-batches. */
+    int64_t update_first_loop; /* Loops from here on run once, after all micro-batches. */
     snug_plan_segment *segments;
     int64_t segment_count;
     int32_t *variants; /* Per node of the graph. */

@@ -96,6 +96,8 @@ static snug_status allocate(snug_plan_problem *p, snug_arena *arena, snug_error 
     SNUG_PROBLEM_ARRAY(variants_of, nodes);
     SNUG_PROBLEM_ARRAY(group, nodes);
     SNUG_PROBLEM_ARRAY(tied, nodes);
+    SNUG_PROBLEM_ARRAY(updated, tensors);
+    SNUG_PROBLEM_ARRAY(release_stage, nodes);
 #undef SNUG_PROBLEM_ARRAY
     return SNUG_OK;
 }
@@ -223,6 +225,54 @@ static snug_status find_tied(snug_plan_problem *p, snug_arena *arena, snug_error
                 p->tied[n] = true;
                 p->tied[first[t] - 1] = true;
                 p->any_tied = true;
+            }
+        }
+    }
+    snug_arena_rewind(arena, start);
+    return SNUG_OK;
+}
+
+/* Stages go down in the backward pass: an update runs behind the lowest that it waits for. */
+static snug_status find_releases(snug_plan_problem *p, snug_arena *arena, snug_error *err)
+{
+    const snug_mark start = snug_arena_mark(arena);
+    void *memory = NULL;
+    SNUG_TRY(snug_arena_array(arena, 2 * (int64_t)p->tensor_count, (int64_t)sizeof(int32_t),
+                              &memory, err));
+    int32_t *wrote = memory; /* [tensor] Lowest stage that writes it so far. */
+    int32_t *read = wrote + p->tensor_count;
+    for (int32_t t = 0; t < p->tensor_count; t++) {
+        wrote[t] = p->stage_count - 1;
+        read[t] = p->stage_count - 1;
+    }
+    /* Updates come behind all others in a graph. */
+    for (int32_t n = 0; n < p->node_count; n++) {
+        const snug_node *node = &p->graph->nodes[n];
+        const bool update = node->phase == SNUG_PHASE_UPDATE;
+        int32_t stage = update ? p->stage_count - 1 : p->stage[n];
+        for (int32_t i = 0; i < node->input_count && p->active[n]; i++) {
+            const snug_tensor_id t = node->inputs[i];
+            if (t >= 0 && update) {
+                stage = wrote[t] < stage ? wrote[t] : stage;
+                p->updated[t] = p->place[t] == SNUG_PLACE_GRADIENT;
+            }
+        }
+        for (int32_t o = 0; o < node->output_count && p->active[n]; o++) {
+            const snug_tensor_id t = node->outputs[o];
+            if (t >= 0 && update) {
+                stage = wrote[t] < stage ? wrote[t] : stage;
+                stage = read[t] < stage ? read[t] : stage;
+            }
+        }
+        p->release_stage[n] = stage;
+        for (int32_t i = 0; i < node->input_count && p->active[n]; i++) {
+            if (node->inputs[i] >= 0 && stage < read[node->inputs[i]]) {
+                read[node->inputs[i]] = stage;
+            }
+        }
+        for (int32_t o = 0; o < node->output_count && p->active[n]; o++) {
+            if (node->outputs[o] >= 0 && stage < wrote[node->outputs[o]]) {
+                wrote[node->outputs[o]] = stage;
             }
         }
     }
@@ -401,5 +451,6 @@ snug_status snug_plan_problem_init(snug_plan_problem *problem, const snug_plan_r
     list_tiles(problem, group);
     SNUG_TRY(fill_tables(problem, request, arena, err));
     SNUG_TRY(snug_plan_stages(problem, arena, err));
+    SNUG_TRY(find_releases(problem, arena, err));
     return SNUG_OK;
 }

@@ -45,6 +45,9 @@ typedef struct snug_plan_problem {
     int64_t *group;         /* [node] Tiles must be multiples of it, or the micro-batch. */
     bool *tied;             /* [node] It adds to a gradient that another node adds to as well. */
     bool any_tied;
+    bool *updated; /* [tensor] GRADIENT: an update reads it. */
+    /* [node] Updates: the backward pass of this stage is the last that they wait for. */
+    int32_t *release_stage;
 } snug_plan_problem;
 
 /** Builds the tables in `arena`; SNUG_CODE_UNSUPPORTED for graphs that break the rules. */

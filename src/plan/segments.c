@@ -15,6 +15,7 @@ typedef struct measure {
     int32_t *forward_stage;   /* [tensor] Of its producer; -1. */
     int32_t *lowest_reader;   /* [tensor] BACKWARD: lowest stage that reads it. */
     int32_t *gradient_stage;  /* [tensor] GRADIENT: highest stage that adds to it. */
+    int32_t *gradient_end;    /* [tensor] GRADIENT: it dies behind the backward pass of this stage. */
     bool *held;               /* [tensor] Wanted by the backward loop at hand. */
     int32_t *last_use;        /* [tensor] Position in the loop at hand. */
     int32_t *first_write;     /* [tensor] */
@@ -41,14 +42,15 @@ static snug_status measure_init(measure *m, snug_emitter *e, snug_segments *out,
     const snug_plan_problem *p = e->problem;
     const int64_t tensors = p->tensor_count;
     *m = (measure){.e = e, .p = p, .out = out, .arena = arena};
-    SNUG_TRY(snug_arena_array(arena, 5 * tensors + p->stage_count + 1, (int64_t)sizeof(int32_t),
+    SNUG_TRY(snug_arena_array(arena, 6 * tensors + p->stage_count + 1, (int64_t)sizeof(int32_t),
                               &memory, err));
     m->forward_stage = memory;
     m->lowest_reader = m->forward_stage + tensors;
     m->gradient_stage = m->lowest_reader + tensors;
     m->last_use = m->gradient_stage + tensors;
     m->first_write = m->last_use + tensors;
-    m->boundary = m->first_write + tensors;
+    m->gradient_end = m->first_write + tensors;
+    m->boundary = m->gradient_end + tensors;
     SNUG_TRY(snug_arena_array(arena, tensors, (int64_t)sizeof(bool), &memory, err));
     m->held = memory;
     SNUG_TRY(snug_arena_array(arena, p->node_count, (int64_t)sizeof(int64_t), &memory, err));
@@ -57,6 +59,7 @@ static snug_status measure_init(measure *m, snug_emitter *e, snug_segments *out,
         m->forward_stage[t] = p->producer[t] >= 0 ? p->stage[p->producer[t]] : -1;
         m->lowest_reader[t] = INT32_MAX;
         m->gradient_stage[t] = -1;
+        m->gradient_end[t] = p->updated[t] ? p->stage_count - 1 : -1;
     }
     for (int32_t n = 0; n < p->node_count; n++) {
         const snug_node *node = &p->graph->nodes[n];
@@ -64,6 +67,13 @@ static snug_status measure_init(measure *m, snug_emitter *e, snug_segments *out,
             const snug_tensor_id t = node->inputs[i];
             if (t >= 0 && p->stage[n] < m->lowest_reader[t]) {
                 m->lowest_reader[t] = p->stage[n];
+            }
+        }
+        const bool update = p->active[n] && node->phase == SNUG_PHASE_UPDATE;
+        for (int32_t i = 0; i < node->input_count && update; i++) {
+            const snug_tensor_id t = node->inputs[i];
+            if (t >= 0 && p->release_stage[n] < m->gradient_end[t]) {
+                m->gradient_end[t] = p->release_stage[n];
             }
         }
         for (int32_t o = 0; o < node->output_count && p->active[n]; o++) {
@@ -253,11 +263,13 @@ static int64_t gradients_between(const measure *m, int32_t i, int32_t j, int32_t
     return leaving > 0 && largest_dead >= leaving ? total - leaving : total;
 }
 
-static int64_t gradients_alive(const measure *m, int32_t i)
+/* Of one micro-batch: with more, all gradients live all the time. */
+static int64_t gradients_alive(const measure *m, int32_t i, int32_t j)
 {
     int64_t total = 0;
     for (int32_t t = 0; t < m->p->tensor_count; t++) {
-        if (m->p->place[t] == SNUG_PLACE_GRADIENT && m->gradient_stage[t] >= i) {
+        if (m->p->place[t] == SNUG_PLACE_GRADIENT && m->gradient_stage[t] >= i &&
+            m->gradient_end[t] <= j) {
             total += snug_align_up(snug_problem_bytes(m->p, 0, t), SNUG_ALIGN);
         }
     }
@@ -339,7 +351,7 @@ static snug_status measure_option(measure *m, int32_t i, int32_t j, snug_segment
     } else {
         measure_kept(m, i, j, o);
     }
-    o->gradients = gradients_alive(m, i);
+    o->gradients = gradients_alive(m, i, j);
     return SNUG_OK;
 }
 

@@ -261,7 +261,8 @@ static snug_status check_form(checker *k, snug_error *err)
         const snug_plan_loop *loop = &p->loops[l];
         if (loop->first_call != next || loop->call_count < 0 ||
             loop->call_count > p->call_count - next || loop->tile < 0 ||
-            loop->tile > p->micro_batch || (loop->tile == 0) != (l >= p->update_first_loop)) {
+            loop->tile > p->micro_batch || (loop->tile > 0 && l >= p->update_first_loop) ||
+            (loop->tile == 0 && l < p->update_first_loop && p->micro_batch < p->batch)) {
             return SNUG_WRONG("loop %lld is malformed", (long long)l);
         }
         for (int64_t c = next; c < next + loop->call_count; c++) {

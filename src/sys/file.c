@@ -51,6 +51,14 @@ snug_status snug_file_write_raw(int fd, const char *path, int64_t offset, const 
     return SNUG_OK;
 }
 
+/* Says errno, which close() may change. */
+static snug_status close_and_fail(int fd, const char *verb, const char *path, snug_error *err)
+{
+    const int reason = errno;
+    (void)close(fd);
+    return snug_file_fail(err, verb, path, reason);
+}
+
 snug_status snug_file_open(const char *path, snug_file *out, snug_error *err)
 {
     struct stat facts = {0};
@@ -60,9 +68,7 @@ snug_status snug_file_open(const char *path, snug_file *out, snug_error *err)
         return snug_file_fail(err, "open", path, errno);
     }
     if (fstat(fd, &facts) != 0) {
-        const int reason = errno;
-        (void)close(fd);
-        return snug_file_fail(err, "open", path, reason);
+        return close_and_fail(fd, "open", path, err);
     }
     if (S_ISDIR(facts.st_mode) || S_ISFIFO(facts.st_mode) || S_ISSOCK(facts.st_mode)) {
         (void)close(fd);
@@ -85,9 +91,7 @@ snug_status snug_file_open_append(const char *path, snug_file *out, snug_error *
         return snug_file_fail(err, "open", path, errno);
     }
     if (fstat(fd, &facts) != 0) {
-        const int reason = errno;
-        (void)close(fd);
-        return snug_file_fail(err, "open", path, reason);
+        return close_and_fail(fd, "open", path, err);
     }
     *out = (snug_file){.handle = fd + 1, .path = path, .bytes = (int64_t)facts.st_size};
     return SNUG_OK;
@@ -285,9 +289,7 @@ snug_status snug_lock_acquire(const char *path, snug_lock *out, snug_error *err)
     snug_text_init(&text, pid, sizeof pid);
     snug_text_add(&text, "%lld\n", (long long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)text.length, 0) != text.length) {
-        const int write_reason = errno;
-        (void)close(fd);
-        return snug_file_fail(err, "write", path, write_reason);
+        return close_and_fail(fd, "write", path, err);
     }
     *out = (snug_lock){.handle = fd + 1};
     return SNUG_OK;

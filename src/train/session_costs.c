@@ -62,6 +62,8 @@ static snug_status measure(snug_session *session, snug_cost_table *table, snug_c
                                           .isa = (snug_kernel_isa)session->isa,
                                           .parallel = snug_pool_parallel(pool),
                                           .memory_bytes = room,
+                                          .beside_bytes = snug_timeseries_size(session->index) +
+                                                          snug_session_buffers_size(session),
                                           .seconds = calibration_seconds,
                                           .own = own,
                                           .scratch = scratch};

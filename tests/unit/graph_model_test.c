@@ -89,6 +89,7 @@ static void every_parameter_gets_a_gradient_and_an_update(void **state)
     const int64_t forward = graph.tensor_count;
     CHECK_OK(snug_graph_backward(&graph, &err));
     CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
+    optim.clip_norm = 1.0;
     CHECK_OK(snug_optim_attach(&graph, &optim, &err));
     int64_t parameters = 0;
     int64_t updates = 0;
@@ -115,6 +116,38 @@ static void every_parameter_gets_a_gradient_and_an_update(void **state)
         }
     }
     CHECK(parameters > 40 && updates == parameters && norms == parameters);
+}
+
+static void an_unclipped_update_waits_for_its_own_gradient_alone(void **state)
+{
+    (void)state;
+    snug_optim_options optim;
+    (void)build("tracking_vemg2pose", SNUG_MODEL_TRAIN);
+    CHECK_OK(snug_graph_backward(&graph, &err));
+    const int64_t first = graph.node_count;
+    CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
+    CHECK_OK(snug_optim_attach(&graph, &optim, &err));
+    const snug_tensor_id total = snug_graph_find(&graph, SNUG_OPTIM_TOTAL_NAME);
+    int64_t before = 0;
+    CHECK(total >= 0 && (graph.node_count - first) % 2 == 0 && graph.node_count - first > 80);
+    for (int64_t i = first; i < graph.node_count; i += 2) {
+        const snug_node *norm = &graph.nodes[i];
+        const snug_node *update = &graph.nodes[i + 1];
+        assert_string_equal(norm->op->name, "square_norm");
+        assert_string_equal(update->op->name, "adamw");
+        CHECK(norm->inputs[0] == update->inputs[1] && norm->outputs[0] == total);
+        CHECK(graph.tensors[update->inputs[0]].gradient == update->inputs[1]);
+        CHECK(update->inputs[4] == SNUG_TENSOR_NONE);
+        /* In the order in which the backward pass completes them. */
+        int64_t last = -1;
+        for (int64_t n = 0; n < first; n++) {
+            for (int32_t o = 0; o < graph.nodes[n].output_count; o++) {
+                last = graph.nodes[n].outputs[o] == update->inputs[1] ? n : last;
+            }
+        }
+        CHECK(last >= before);
+        before = last;
+    }
 }
 
 static void the_small_configuration_has_its_context(void **state)
@@ -338,6 +371,7 @@ int main(void)
         cmocka_unit_test(regression_vemg2pose_has_its_published_sizes),
         cmocka_unit_test(every_preset_trains_evaluates_and_predicts),
         cmocka_unit_test(every_parameter_gets_a_gradient_and_an_update),
+        cmocka_unit_test(an_unclipped_update_waits_for_its_own_gradient_alone),
         cmocka_unit_test(the_small_configuration_has_its_context),
         cmocka_unit_test(options_that_do_not_fit_are_refused),
         cmocka_unit_test(layouts_are_pytorch_s_and_go_both_ways),

@@ -38,6 +38,27 @@ static void a_document_is_written(void **state)
     CHECK(!text.truncated);
 }
 
+static void keys_come_with_their_values(void **state)
+{
+    (void)state;
+    char buffer[128];
+    const double values[] = {0.5, NAN};
+    snug_text text;
+    snug_json_writer writer;
+    snug_text_init(&text, buffer, sizeof buffer);
+    snug_json_writer_init(&writer, &text, false);
+    snug_json_object_begin(&writer);
+    snug_json_put_string(&writer, "s", "word");
+    snug_json_put_i64(&writer, "i", -3);
+    snug_json_put_f64(&writer, "f", 0.25);
+    snug_json_put_bool(&writer, "b", false);
+    snug_json_put_f64s(&writer, "many", values, 2);
+    snug_json_put_f64s(&writer, "none", NULL, 2);
+    snug_json_object_end(&writer);
+    assert_string_equal(buffer, "{\"s\":\"word\",\"i\":-3,\"f\":0.25,\"b\":false,"
+                                "\"many\":[0.5,null],\"none\":[]}");
+}
+
 static void a_pretty_document_is_indented(void **state)
 {
     (void)state;
@@ -315,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_document_is_written),
+        cmocka_unit_test(keys_come_with_their_values),
         cmocka_unit_test(a_pretty_document_is_indented),
         cmocka_unit_test(floats_survive_a_round_trip),
         cmocka_unit_test(good_documents_are_read),

@@ -105,36 +105,16 @@ static snug_status list_dense(snug_h5_file *file, const snug_h5_message *message
                               snug_h5_attribute_visit visit, void *context, bool *stop,
                               snug_error *err)
 {
-    snug_h5_cursor cursor = {.at = message->data, .left = message->bytes};
-    snug_h5_heap heap;
-    snug_h5_tree2 tree;
-    snug_h5_skip(&cursor, 1);
-    const uint64_t flags = snug_h5_take(&cursor, 1);
-    snug_h5_skip(&cursor, (flags & 1) != 0 ? 2 : 0);
-    const uint64_t heap_address = snug_h5_take_address(&cursor, file);
-    const uint64_t tree_address = snug_h5_take_address(&cursor, file);
-    if (cursor.bad) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "an attribute info message is cut short");
-    }
-    if (heap_address == SNUG_H5_NO_ADDRESS || tree_address == SNUG_H5_NO_ADDRESS) {
-        return SNUG_OK;
-    }
-    SNUG_TRY(snug_h5_heap_open(file, heap_address, &heap, err));
-    SNUG_TRY(snug_h5_tree2_open(file, tree_address, &tree, err));
-    if (tree.type != 8 || tree.record_bytes < 8 + 1 + 4) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "an attribute index has record type %d", tree.type);
-    }
+    snug_h5_dense dense;
+    SNUG_TRY(snug_h5_dense_open(file, message, SNUG_H5_DENSE_ATTRIBUTES, &dense, err));
     while (!*stop) {
-        unsigned char record[SNUG_H5_RECORD_BYTES_MAX];
         const unsigned char *data = NULL;
         int64_t bytes = 0;
-        uint64_t address = 0;
         bool more = false;
-        SNUG_TRY(snug_h5_tree2_next(&tree, record, &more, err));
+        SNUG_TRY(snug_h5_dense_next(&dense, &data, &bytes, &more, err));
         if (!more) {
             break;
         }
-        SNUG_TRY(snug_h5_heap_object(&heap, record, 8, &data, &bytes, &address, err));
         SNUG_TRY(visit_raw(file, data, bytes, visit, context, stop, err));
     }
     return SNUG_OK;

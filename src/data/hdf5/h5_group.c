@@ -133,49 +133,18 @@ static snug_status visit_message(listing *list, const unsigned char *data, int64
     return visit_link(list, SNUG_H5_LINK_EXTERNAL, SNUG_H5_NO_ADDRESS, err);
 }
 
-/* Where a link info message says that links are kept densely; no address when they are not. */
-static snug_status dense_addresses(const snug_h5_file *file, const snug_h5_message *message,
-                                   uint64_t *out_heap, uint64_t *out_tree, snug_error *err)
-{
-    snug_h5_cursor cursor = {.at = message->data, .left = message->bytes};
-    snug_h5_skip(&cursor, 1);
-    const uint64_t flags = snug_h5_take(&cursor, 1);
-    snug_h5_skip(&cursor, (flags & 1) != 0 ? 8 : 0);
-    *out_heap = snug_h5_take_address(&cursor, file);
-    *out_tree = snug_h5_take_address(&cursor, file);
-    if (cursor.bad) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "a link info message is cut short");
-    }
-    return SNUG_OK;
-}
-
 static snug_status list_dense(listing *list, const snug_h5_message *message, snug_error *err)
 {
-    uint64_t heap_address = 0;
-    uint64_t tree_address = 0;
-    snug_h5_heap heap;
-    snug_h5_tree2 tree;
-    SNUG_TRY(dense_addresses(list->file, message, &heap_address, &tree_address, err));
-    if (heap_address == SNUG_H5_NO_ADDRESS || tree_address == SNUG_H5_NO_ADDRESS) {
-        return SNUG_OK;
-    }
-    SNUG_TRY(snug_h5_heap_open(list->file, heap_address, &heap, err));
-    SNUG_TRY(snug_h5_tree2_open(list->file, tree_address, &tree, err));
-    if (tree.type != 5 || tree.record_bytes <= 4) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "a group's index has record type %d", tree.type);
-    }
+    snug_h5_dense dense;
+    SNUG_TRY(snug_h5_dense_open(list->file, message, SNUG_H5_DENSE_LINKS, &dense, err));
     while (!list->stop) {
-        unsigned char record[SNUG_H5_RECORD_BYTES_MAX];
         const unsigned char *data = NULL;
         int64_t bytes = 0;
-        uint64_t address = 0;
         bool more = false;
-        SNUG_TRY(snug_h5_tree2_next(&tree, record, &more, err));
+        SNUG_TRY(snug_h5_dense_next(&dense, &data, &bytes, &more, err));
         if (!more) {
             break;
         }
-        SNUG_TRY(snug_h5_heap_object(&heap, record + 4, tree.record_bytes - 4, &data, &bytes,
-                                     &address, err));
         SNUG_TRY(visit_message(list, data, bytes, err));
     }
     return SNUG_OK;

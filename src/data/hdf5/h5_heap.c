@@ -88,8 +88,8 @@ static int32_t log2_of(uint64_t value)
     return 63 - __builtin_clzll(value);
 }
 
-snug_status snug_h5_heap_open(snug_h5_file *file, uint64_t address, snug_h5_heap *out,
-                              snug_error *err)
+static snug_status heap_open(snug_h5_file *file, uint64_t address, snug_h5_heap *out,
+                             snug_error *err)
 {
     unsigned char head[256];
     const int32_t lengths = file->length_bytes;
@@ -218,16 +218,16 @@ static snug_status managed_object(snug_h5_heap *heap, snug_h5_cursor cursor, uin
     return SNUG_OK;
 }
 
-snug_status snug_h5_heap_object(snug_h5_heap *heap, const unsigned char *id, int64_t id_bytes,
-                                const unsigned char **out, int64_t *out_bytes,
-                                uint64_t *out_address, snug_error *err)
+/* The object with this id, into SLOT_HEAP. */
+static snug_status heap_object(snug_h5_heap *heap, const unsigned char *id, int64_t id_bytes,
+                               const unsigned char **out, int64_t *out_bytes, snug_error *err)
 {
     unsigned char *slot = heap->file->slots[SNUG_H5_SLOT_HEAP];
-    uint64_t address = SNUG_H5_NO_ADDRESS;
     int64_t bytes = 0;
     const int32_t kind = id_bytes > 0 ? (id[0] >> 4) & 3 : 3;
     if (kind == 0) {
         const snug_h5_cursor cursor = {.at = id + 1, .left = id_bytes - 1};
+        uint64_t address = SNUG_H5_NO_ADDRESS;
         SNUG_TRY(managed_object(heap, cursor, &address, &bytes, err));
         SNUG_TRY(snug_h5_read(heap->file, address, bytes, slot, err));
     } else if (kind == 2 && (id[0] & 0x0f) + 1 <= id_bytes - 1) {
@@ -238,6 +238,51 @@ snug_status snug_h5_heap_object(snug_h5_heap *heap, const unsigned char *id, int
     }
     *out = slot;
     *out_bytes = bytes;
-    *out_address = address;
     return SNUG_OK;
+}
+
+snug_status snug_h5_dense_open(snug_h5_file *file, const snug_h5_message *info,
+                               snug_h5_dense_kind kind, snug_h5_dense *out, snug_error *err)
+{
+    const bool links = kind == SNUG_H5_DENSE_LINKS;
+    const char *what = links ? "link" : "attribute";
+    snug_h5_cursor cursor = {.at = info->data, .left = info->bytes};
+    snug_h5_skip(&cursor, 1);
+    const uint64_t flags = snug_h5_take(&cursor, 1);
+    /* The largest creation index so far. */
+    snug_h5_skip(&cursor, (flags & 1) == 0 ? 0 : links ? 8 : 2);
+    const uint64_t heap_address = snug_h5_take_address(&cursor, file);
+    const uint64_t tree_address = snug_h5_take_address(&cursor, file);
+    if (cursor.bad) {
+        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the %s info message is cut short", what);
+    }
+    out->present = heap_address != SNUG_H5_NO_ADDRESS && tree_address != SNUG_H5_NO_ADDRESS;
+    if (!out->present) {
+        return SNUG_OK;
+    }
+    SNUG_TRY(heap_open(file, heap_address, &out->heap, err));
+    SNUG_TRY(snug_h5_tree2_open(file, tree_address, &out->tree, err));
+    /* A link's record is a hash and the id; an attribute's the id, flags, an index and a hash. */
+    const int32_t type = links ? 5 : 8;
+    const int64_t least = links ? 4 + 1 : 8 + 1 + 4;
+    if (out->tree.type != type || out->tree.record_bytes < least) {
+        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the %s index has record type %d", what,
+                         out->tree.type);
+    }
+    out->id_at = links ? 4 : 0;
+    out->id_bytes = links ? (int32_t)out->tree.record_bytes - 4 : 8;
+    return SNUG_OK;
+}
+
+snug_status snug_h5_dense_next(snug_h5_dense *dense, const unsigned char **out, int64_t *out_bytes,
+                               bool *out_more, snug_error *err)
+{
+    unsigned char record[SNUG_H5_RECORD_BYTES_MAX];
+    *out_more = false;
+    if (dense->present) {
+        SNUG_TRY(snug_h5_tree2_next(&dense->tree, record, out_more, err));
+    }
+    return *out_more ? heap_object(&dense->heap, record + dense->id_at, dense->id_bytes, out,
+                                   out_bytes, err)
+                     : SNUG_OK;
 }

@@ -186,13 +186,27 @@ typedef struct snug_h5_heap {
     bool filtered;
 } snug_h5_heap;
 
-SNUG_MUST_CHECK snug_status snug_h5_heap_open(snug_h5_file *file, uint64_t address,
-                                              snug_h5_heap *out, snug_error *err);
-/* The object with this id, into SLOT_HEAP. */
-SNUG_MUST_CHECK snug_status snug_h5_heap_object(snug_h5_heap *heap, const unsigned char *id,
-                                                int64_t id_bytes, const unsigned char **out,
-                                                int64_t *out_bytes, uint64_t *out_address,
-                                                snug_error *err);
+/* What a header keeps in a heap, found through a B-tree, when it is too much for messages. */
+typedef enum snug_h5_dense_kind {
+    SNUG_H5_DENSE_LINKS,
+    SNUG_H5_DENSE_ATTRIBUTES
+} snug_h5_dense_kind;
+
+typedef struct snug_h5_dense {
+    snug_h5_heap heap;
+    snug_h5_tree2 tree;
+    int32_t id_at; /* Where in a record of the tree the heap's id is, and its bytes. */
+    int32_t id_bytes;
+    bool present; /* False: nothing is kept densely. */
+} snug_h5_dense;
+
+/* From the info message of the kind. */
+SNUG_MUST_CHECK snug_status snug_h5_dense_open(snug_h5_file *file, const snug_h5_message *info,
+                                               snug_h5_dense_kind kind, snug_h5_dense *out,
+                                               snug_error *err);
+/* The next object, in SLOT_HEAP. */
+SNUG_MUST_CHECK snug_status snug_h5_dense_next(snug_h5_dense *dense, const unsigned char **out,
+                                               int64_t *out_bytes, bool *out_more, snug_error *err);
 
 /* Where the data of a local heap begins and how long it is. */
 SNUG_MUST_CHECK snug_status snug_h5_local_heap(snug_h5_file *file, uint64_t address,
