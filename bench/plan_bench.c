@@ -34,7 +34,7 @@ static void check(snug_status status, const snug_error *err)
     }
 }
 
-static void build_model(snug_graph *graph, snug_arena *arena)
+static void build_model(snug_graph *graph, snug_arena *arena, double clip_norm)
 {
     snug_error err = {0};
     snug_model_options options;
@@ -44,6 +44,7 @@ static void build_model(snug_graph *graph, snug_arena *arena)
     check(snug_model_build(graph, &options, &err), &err);
     check(snug_graph_backward(graph, &err), &err);
     check(snug_optim_defaults("adamw", &optim, &err), &err);
+    optim.clip_norm = clip_norm;
     check(snug_optim_attach(graph, &optim, &err), &err);
 }
 
@@ -156,7 +157,9 @@ int main(int argc, char **argv)
     const double full[] = {560.0, 300.0, 180.0, 150.0, 120.0};
     const double chain[] = {100.0, 40.0, 20.0, 10.0};
     snug_heap_arena_init(&arena, "graph", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    build_model(&graph, &arena);
+    build_model(&graph, &arena, 0.0);
+    measure("regression_vemg2pose, batch 64, not clipped", &graph, 64, full, 5, false);
+    build_model(&graph, &arena, 1.0);
     measure("regression_vemg2pose, batch 64", &graph, 64, full, 5, explain);
     measure("regression_vemg2pose, batch 256", &graph, 256, full, 2, false);
     build_chain(&graph, &arena, 64);

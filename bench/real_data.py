@@ -38,7 +38,7 @@ import h5py
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PENALTIES = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5)
+PENALTIES = tuple(10.0 ** power for power in range(-3, 7))
 AHEAD = 6        # Hours from the newest row of the inputs to the temperature of etth1_ahead.
 FORTNIGHT = 336  # Hours of a session of ETTh1.
 LOADS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")

@@ -55,7 +55,7 @@ typedef struct cli_values {
     const char *inputs, *targets, *time, *rate, *group, *dataset;
     const char *sessions, *rows, *channels, *seed;
     const char *verify, *picture, *curve_picture, *certificate, *verify_certificate;
-    bool resume, origin, force, dry_run, curve;
+    bool resume, origin, force, dry_run, curve, recalibrate;
 } cli_values;
 
 typedef struct cli_line cli_line;

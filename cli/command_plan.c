@@ -120,6 +120,7 @@ int cli_run_plan(const cli_line *line)
     const snug_session_options options = {.purpose = steps > 0 ? SNUG_PURPOSE_TRAIN
                                                                : SNUG_PURPOSE_PLAN,
                                           .budget = line->values.budget,
+                                          .recalibrate = line->values.recalibrate,
                                           .steps = steps};
     const snug_status status = snug_session_open(config, &options, &session, &err);
     snug_config_close(config);

@@ -111,6 +111,10 @@ static const cli_option plan_only[] = {
      .argument = "FILE",
      .offset = VALUE(verify_certificate),
      .help = "check such a file with the independent verifier; exit 1 when it is wrong"},
+    {.name = "recalibrate",
+     .kind = CLI_OPTION_FLAG,
+     .offset = VALUE(recalibrate),
+     .help = "measure the speed of this machine again instead of reading it from the cache"},
     {0},
 };
 

@@ -30,7 +30,7 @@ _snug() {
   fi
   case "$name" in
     'check') words='--require --budget --memory-usage-ratio --max-memory-mb --help --json --quiet --color ';;
-    'plan') words='--explain --curve --curve-picture --picture --verify --certificate --verify-certificate --budget --memory-usage-ratio --max-memory-mb --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --fail-on --help --json --quiet --color ';;
+    'plan') words='--explain --curve --curve-picture --picture --verify --certificate --verify-certificate --recalibrate --budget --memory-usage-ratio --max-memory-mb --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --fail-on --help --json --quiet --color ';;
     'train') words='--out --resume --dry-run --budget --memory-usage-ratio --max-memory-mb --profile --threads --seed --data --dataset-path --window-size --stride --num-workers --prefetch-factor --batch-size --gradient-accumulation-steps --num-epochs --epochs --max-steps --learning-rate --optimizer --loss --fail-on --help --json --quiet --color ';;
     'eval') words='--checkpoint --part --data --threads --budget --memory-usage-ratio --max-memory-mb --fail-on --help --json --quiet --color ';;
     'predict') words='--output --checkpoint --part --data --threads --budget --memory-usage-ratio --max-memory-mb --help --json --quiet --color ';;

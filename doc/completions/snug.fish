@@ -16,6 +16,7 @@ complete -c snug -n '__fish_seen_subcommand_from plan' -l picture -r -d 'draw th
 complete -c snug -n '__fish_seen_subcommand_from plan' -l verify -r -d 'train N steps, keep nothing, compare predicted and measured bytes; exit 1 if wrong'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l certificate -r -d 'write the whole plan as JSON for others to check'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l verify-certificate -r -d 'check such a file with the independent verifier; exit 1 when it is wrong'
+complete -c snug -n '__fish_seen_subcommand_from plan' -l recalibrate -d 'measure the speed of this machine again instead of reading it from the cache'
 complete -c snug -n '__fish_seen_subcommand_from plan' -s b -l budget -r -d 'memory of the whole process: 600MiB, 60% of what is free, auto'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l memory-usage-ratio -r -d 'the same as a share from 0 to 1: 0.6 is --budget 60%'
 complete -c snug -n '__fish_seen_subcommand_from plan' -l max-memory-mb -r -d 'the same in MiB; 0 is --budget auto'

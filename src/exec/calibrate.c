@@ -150,10 +150,22 @@ static void sweep(work *w)
     snug_parallel_run(parallel, w->sweep_bytes / SWEEP_UNIT, sweep_unit, w);
 }
 
-/* Of one thread the processor's time is known, whatever else runs on the machine. */
-static int64_t read_clock(const work *w)
+/*
+ * Seconds of one run. Of one thread the processor's time is known, whatever else runs. Of more, the
+ * clock counts; when others took a core meanwhile, the threads' mean time on theirs is nearer to it.
+ */
+static double time_run(const work *w, snug_kernel kernel, const snug_kernel_call *call)
 {
-    return w->request->parallel->threads == 1 ? snug_clock_process_ns() : snug_clock_ns();
+    const int64_t interruptions = snug_clock_interruptions();
+    const int64_t process_start = snug_clock_process_ns();
+    const int64_t start = snug_clock_ns();
+    kernel(call);
+    const double clock = snug_clock_seconds_since(start);
+    const double mean = (double)(snug_clock_process_ns() - process_start) * 1e-9 /
+                        (double)w->request->parallel->threads;
+    const bool alone = snug_clock_interruptions() == interruptions;
+    const bool use_mean = w->request->parallel->threads == 1 || (!alone && mean < clock);
+    return use_mean ? mean : clock;
 }
 
 /* Seconds of one call: the fastest of some runs. */
@@ -184,9 +196,7 @@ static double time_call(work *w, const snug_op_view *view, int64_t samples)
     const int64_t start = snug_clock_ns();
     for (int32_t run = 0; run < RUNS_MAX; run++) {
         sweep(w);
-        const int64_t run_start = read_clock(w);
-        kernel(&l.call);
-        const double seconds = (double)(read_clock(w) - run_start) * 1e-9;
+        const double seconds = time_run(w, kernel, &l.call);
         /* The first run warms up; it counts only when nothing else will. */
         best = run <= 1 || seconds < best ? seconds : best;
         if (is_over(w) || (run >= RUNS_MIN && snug_clock_seconds_since(start) > runs_seconds)) {

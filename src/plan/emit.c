@@ -298,10 +298,8 @@ static snug_status add_updates(snug_emitter *e, const snug_plan_choice *choice,
     int32_t total = 0;
     place_updates(e, choice, loops, count, slot);
     for (int32_t l = 0; l < count; l++) {
-        snug_emit_loop updates = {.kind = SNUG_LOOP_UPDATE,
-                                  .stage_first = -1,
-                                  .stage_last = -1,
-                                  .first = e->node_count};
+        snug_emit_loop updates = {
+            .kind = SNUG_LOOP_UPDATE, .stage_first = -1, .stage_last = -1, .first = e->node_count};
         merged[total++] = loops[l];
         for (int32_t n = 0; n < p->node_count; n++) {
             if (slot[n] == l) {

@@ -171,12 +171,6 @@ void snug_plan_explain(const snug_program *program, const snug_graph *graph, snu
         snug_text_add(out, ", fullest while '%s' runs", graph->nodes[peak.node].name);
     }
     snug_text_add(out, "\n");
-    for (int32_t k = 0; k < SNUG_CATEGORY_COUNT; k++) {
-        if (peak.category_bytes[k] > 0) {
-            snug_text_add(out, "  %-12s %12s\n", snug_category_name((snug_category)k),
-                          snug_size_text(peak.category_bytes[k], size));
-        }
-    }
     snug_text_add(out, "largest at the peak: ");
     snug_plan_name_consumers(&peak, graph, out);
     snug_text_add(out, "\nbatch %lld, micro-batch %lld\n", (long long)program->batch,

@@ -33,7 +33,7 @@ void snug_plan_find_peak(const snug_program *program, snug_plan_peak *out);
 /** "activation 'encoder.0' 12.0 MiB, ..." for messages. */
 void snug_plan_name_consumers(const snug_plan_peak *peak, const snug_graph *graph, snug_text *out);
 
-/** Categories at the peak, then one line a segment: stages, mode, tiles, variants, bytes kept. */
+/** Where the peak is and its largest consumers, then one line a segment: stages, mode, tiles. */
 void snug_plan_explain(const snug_program *program, const snug_graph *graph, snug_text *out);
 
 /**

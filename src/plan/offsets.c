@@ -11,13 +11,19 @@
 /* Work of the local search in visits of placed extents: about a tenth of a second. */
 enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24 };
 
+/* Extents that have their place, by ascending offset. Arrays, because most are only passed by. */
+typedef struct placed {
+    int32_t *first, *last;
+    int64_t *offset, *end;
+} placed;
+
 typedef struct packer {
     const snug_extent *extents;
     int64_t count;
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
-    snug_extent *placed; /* By ascending offset. */
+    placed placed;
     int64_t *offsets;
     int64_t *best_offsets;
     int64_t best_bytes;
@@ -28,41 +34,66 @@ static snug_status packer_init(packer *p, const snug_extent *extents, int64_t co
 {
     void *memory = NULL;
     *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
-    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int64_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 5 * count, (int64_t)sizeof(int64_t), &memory, err));
     p->keys = memory;
     p->offsets = p->keys + count;
     p->best_offsets = p->offsets + count;
-    SNUG_TRY(snug_arena_array(arena, count, (int64_t)sizeof(snug_extent), &memory, err));
-    p->placed = memory;
-    SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(int32_t), &memory, err));
+    p->placed.offset = p->best_offsets + count;
+    p->placed.end = p->placed.offset + count;
+    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int32_t), &memory, err));
     p->order = memory;
     p->trial = p->order + count;
+    p->placed.first = p->trial + count;
+    p->placed.last = p->placed.first + count;
     return SNUG_OK;
 }
 
-/* Where an extent goes among those already placed: the first gap, or the tightest. */
-static int64_t find_offset(const snug_extent *placed, int64_t placed_count, const snug_extent *e,
-                           bool best_fit)
+/* Where an extent goes among those already placed: the first gap, or the tightest. Nearly all of
+ * planning is spent here: whether two share a position is anybody's guess, so nothing branches on
+ * it. */
+static int64_t find_offset(const placed *placed, int64_t count, const snug_extent *e, bool best_fit)
 {
     int64_t top = 0;
     int64_t best = -1;
     int64_t best_gap = INT64_MAX;
-    for (int64_t k = 0; k < placed_count; k++) {
-        const snug_extent *o = &placed[k];
-        if (o->last < e->first || e->last < o->first) {
-            continue;
-        }
-        const int64_t gap = o->offset - top;
-        if (gap >= e->bytes && gap < best_gap) {
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t meets =
+            -(int64_t)((placed->last[k] >= e->first) & (placed->first[k] <= e->last));
+        const int64_t gap = placed->offset[k] - top;
+        if ((meets & -(int64_t)(gap >= e->bytes)) != 0 && gap < best_gap) {
             best = top;
             best_gap = gap;
             if (!best_fit) {
                 return best;
             }
         }
-        top = snug_max_i64(top, o->offset + o->bytes);
+        top = snug_max_i64(top, placed->end[k] & meets);
     }
     return best >= 0 ? best : top;
+}
+
+/* Behind those that lie as low. */
+static void insert_placed(placed *placed, int64_t count, const snug_extent *e)
+{
+    int64_t low = 0;
+    int64_t high = count;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (placed->offset[middle] > e->offset) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    const size_t after = (size_t)(count - low);
+    memmove(&placed->first[low + 1], &placed->first[low], after * sizeof *placed->first);
+    memmove(&placed->last[low + 1], &placed->last[low], after * sizeof *placed->last);
+    memmove(&placed->offset[low + 1], &placed->offset[low], after * sizeof *placed->offset);
+    memmove(&placed->end[low + 1], &placed->end[low], after * sizeof *placed->end);
+    placed->first[low] = e->first;
+    placed->last[low] = e->last;
+    placed->offset[low] = e->offset;
+    placed->end[low] = e->offset + e->bytes;
 }
 
 /* Places all extents in `order`; gives up at `limit`. Returns the height, or INT64_MAX. */
@@ -72,18 +103,13 @@ static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t
     for (int64_t i = 0; i < p->count; i++) {
         const int32_t index = order[i];
         snug_extent fresh = p->extents[index];
-        fresh.offset = find_offset(p->placed, i, &fresh, best_fit);
+        fresh.offset = find_offset(&p->placed, i, &fresh, best_fit);
         p->offsets[index] = fresh.offset;
         height = snug_max_i64(height, fresh.offset + fresh.bytes);
         if (height >= limit) {
             return INT64_MAX;
         }
-        int64_t at = i;
-        while (at > 0 && p->placed[at - 1].offset > fresh.offset) {
-            p->placed[at] = p->placed[at - 1];
-            at--;
-        }
-        p->placed[at] = fresh;
+        insert_placed(&p->placed, i, &fresh);
     }
     return height;
 }

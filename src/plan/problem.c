@@ -337,8 +337,8 @@ static double price(const snug_cost_model *model, const snug_op_view *view, uint
 }
 
 /* The tables of one variant; the graph has been set to it. */
-static snug_status fill_variant(snug_plan_problem *p, const snug_cost_model *model,
-                                int32_t variant, snug_error *err)
+static snug_status fill_variant(snug_plan_problem *p, const snug_cost_model *model, int32_t variant,
+                                snug_error *err)
 {
     const snug_graph *graph = p->graph;
     for (int32_t t = 0; t < p->tensor_count; t++) {

@@ -15,11 +15,11 @@ typedef struct measure {
     int32_t *forward_stage;   /* [tensor] Of its producer; -1. */
     int32_t *lowest_reader;   /* [tensor] BACKWARD: lowest stage that reads it. */
     int32_t *gradient_stage;  /* [tensor] GRADIENT: highest stage that adds to it. */
-    int32_t *gradient_end;    /* [tensor] GRADIENT: it dies behind the backward pass of this stage. */
-    bool *held;               /* [tensor] Wanted by the backward loop at hand. */
-    int32_t *last_use;        /* [tensor] Position in the loop at hand. */
-    int32_t *first_write;     /* [tensor] */
-    int64_t *alive;           /* [position] Bytes a sample at it. */
+    int32_t *gradient_end; /* [tensor] GRADIENT: it dies behind the backward pass of this stage. */
+    bool *held;            /* [tensor] Wanted by the backward loop at hand. */
+    int32_t *last_use;     /* [tensor] Position in the loop at hand. */
+    int32_t *first_write;  /* [tensor] */
+    int64_t *alive;        /* [position] Bytes a sample at it. */
 } measure;
 
 static int64_t each(const measure *m, int32_t variant, snug_tensor_id t)

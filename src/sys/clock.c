@@ -1,5 +1,6 @@
 #include "sys/clock.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 static int64_t read_ns(clockid_t clock)
@@ -40,4 +41,11 @@ void snug_clock_sleep_ns(int64_t ns)
     const struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000),
                                    .tv_nsec = (long)(ns % 1000000000)};
     (void)nanosleep(&pause, NULL);
+}
+
+int64_t snug_clock_interruptions(void)
+{
+    struct rusage usage;
+    /* Cannot fail for the process itself. */
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
 }

@@ -13,6 +13,9 @@ double snug_clock_seconds_since(int64_t start_ns);
 /** CPU nanoseconds that this process has used, all threads. */
 int64_t snug_clock_process_ns(void);
 
+/** How often a thread of this process lost its core to others, up to now. */
+int64_t snug_clock_interruptions(void);
+
 enum { SNUG_CLOCK_TEXT_BYTES = 32 };
 /** The wall clock in UTC, "2026-01-31T23:59:59Z", into `out`; returns `out`. */
 const char *snug_clock_text(char out[SNUG_CLOCK_TEXT_BYTES]);

@@ -125,7 +125,7 @@ static double batch_loss(const snug_session *session, int64_t count)
     return sum;
 }
 
-/** Before clipping; 0 where the optimizer does not measure it. */
+/** Before clipping; every optimizer measures it, whether it clips or not. */
 static double gradient_norm(const snug_session *session)
 {
     const snug_tensor_id total = snug_graph_find(&session->graph, SNUG_OPTIM_TOTAL_NAME);

@@ -65,6 +65,7 @@ void snug_summary_fields(const snug_run_summary *s, snug_json_writer *json)
     snug_json_put_i64(json, "threads", s->threads);
     snug_json_put_f64(json, "seconds", s->seconds);
     snug_json_put_f64(json, "step_seconds_median", s->step_seconds_median);
+    snug_json_put_f64(json, "predicted_step_seconds", s->predicted_step_seconds);
     snug_json_put_f64(json, "loss", s->loss);
     snug_json_put_f64(json, "validation_loss", s->validation_loss);
     snug_json_put_f64(json, "validation_mse", s->validation_mse);
@@ -124,6 +125,7 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     s->samples = session->state.samples;
     s->seconds = session->state.seconds;
     s->step_seconds_median = median_step(session);
+    s->predicted_step_seconds = session->has_train ? session->train.seconds : NAN;
     s->loss = session->state.step > 0 ? session->state.loss : NAN;
     s->validation_loss = evaluated ? e->loss : NAN;
     s->validation_mse = evaluated ? e->mse : NAN;

@@ -77,8 +77,28 @@ static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan
     } while (!snug_plan_choice_valid(p, out));
 }
 
+/* An update may lie between the backward loops; with more than one micro-batch it never does. */
+static void check_updates(const plan_case *c, const snug_program *program, bool clipped,
+                          int64_t *early)
+{
+    for (int64_t l = 0; l < program->update_first_loop; l++) {
+        const snug_plan_loop *loop = &program->loops[l];
+        CHECK((loop->kind == SNUG_LOOP_UPDATE) == (loop->tile == 0));
+        *early += loop->tile == 0 ? 1 : 0;
+    }
+    CHECK(*early == 0 || (!clipped && program->micro_batch == program->batch));
+    for (int64_t b = 0; b<program->buffer_count && * early> 0; b++) {
+        const snug_plan_buffer *buffer = &program->buffers[b];
+        if (buffer->category == SNUG_CATEGORY_GRADIENTS) {
+            const snug_node *last = &c->graph.nodes[program->calls[buffer->last].node];
+            CHECK(last->inputs[1] == buffer->tensor && strcmp(last->op->name, "adamw") == 0);
+        }
+    }
+}
+
 static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choice *choice,
-                       const int64_t *batches, const plan_result *expected, uint64_t seed)
+                       bool clipped, const int64_t *batches, const plan_result *expected,
+                       uint64_t seed)
 {
     snug_error err = {0};
     snug_arena arena;
@@ -88,6 +108,10 @@ static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choi
     CHECK_OK(snug_plan_build(emitter, choice, SNUG_PACKING_QUICK, &arena, &arena, &program, &err));
     CHECK(program.arena_bytes >= program.live_bytes_max);
     CHECK_OK(snug_plan_verify(&program, &c->graph, &arena, &err));
+    int64_t early = 0;
+    check_updates(c, &program, clipped, &early);
+    /* The straight plan has a loop of updates behind every stage with parameters. */
+    CHECK(clipped || seed != 0 || early >= 5);
     plan_case_run(c, &program, &snug_parallel_serial, SNUG_KERNEL_AVX2, batches, STEPS, &result);
     if (!plan_result_equal(&result, expected)) {
         print_error("seed %llu: other bits\n", (unsigned long long)seed);
@@ -97,7 +121,8 @@ static void run_choice(plan_case *c, snug_emitter *emitter, const snug_plan_choi
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
 }
 
-static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t seed, int64_t count)
+static void any_choice(bool poison, bool mask, bool clipped, const int64_t *batches, uint64_t seed,
+                       int64_t count)
 {
     snug_error err = {0};
     plan_case c;
@@ -106,7 +131,7 @@ static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t 
     snug_emitter emitter;
     plan_result expected = {0};
     static snug_plan_choice choice;
-    plan_case_model(&c, 200, mask, SNUG_MODEL_TRAIN);
+    plan_case_model_clipped(&c, 200, mask, SNUG_MODEL_TRAIN, clipped ? 1.0 : 0.0);
     snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
     const snug_plan_request request = {
         .graph = &c.graph, .batch = batches[0], .threads = 2, .poison = poison};
@@ -115,11 +140,11 @@ static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t 
     CHECK(problem.stage_count >= 5);
     interpret(&c, SNUG_KERNEL_AVX2, batches, &expected);
     snug_plan_straight(&problem, &choice);
-    run_choice(&c, &emitter, &choice, batches, &expected, 0);
+    run_choice(&c, &emitter, &choice, clipped, batches, &expected, 0);
     for (int64_t i = 0; i < count; i++) {
         uint64_t state = seed + (uint64_t)i;
         random_choice(&problem, &state, &choice);
-        run_choice(&c, &emitter, &choice, batches, &expected, seed + (uint64_t)i);
+        run_choice(&c, &emitter, &choice, clipped, batches, &expected, seed + (uint64_t)i);
     }
     free(expected.bytes);
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
@@ -129,21 +154,28 @@ static void any_choice(bool poison, bool mask, const int64_t *batches, uint64_t 
 static void any_choice_gives_the_same_bits(void **state)
 {
     (void)state;
-    any_choice(false, false, short_batches, 1000, 40);
-    any_choice(false, true, short_batches, 2000, 20);
+    any_choice(false, false, true, short_batches, 1000, 40);
+    any_choice(false, true, true, short_batches, 2000, 20);
 }
 
 static void groups_of_samples_may_be_cut_anywhere_between(void **state)
 {
     (void)state;
-    any_choice(false, true, long_batches, 4000, 8);
-    any_choice(true, false, long_batches, 5000, 3);
+    any_choice(false, true, true, long_batches, 4000, 8);
+    any_choice(true, false, true, long_batches, 5000, 3);
 }
 
 static void poisoned_arenas_give_the_same_bits(void **state)
 {
     (void)state;
-    any_choice(true, true, short_batches, 3000, 30);
+    any_choice(true, true, true, short_batches, 3000, 30);
+}
+
+static void updates_between_the_loops_give_the_same_bits(void **state)
+{
+    (void)state;
+    any_choice(false, true, false, short_batches, 6000, 30);
+    any_choice(true, false, false, short_batches, 7000, 20);
 }
 
 int main(void)
@@ -152,6 +184,7 @@ int main(void)
         cmocka_unit_test(any_choice_gives_the_same_bits),
         cmocka_unit_test(groups_of_samples_may_be_cut_anywhere_between),
         cmocka_unit_test(poisoned_arenas_give_the_same_bits),
+        cmocka_unit_test(updates_between_the_loops_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

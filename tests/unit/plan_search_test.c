@@ -275,6 +275,79 @@ static void requests_are_what_a_step_fetches(void **unused)
     plan_case_close(&c);
 }
 
+/* Ten layers whose weights are much larger than what flows through them. */
+static void wide_layers(plan_case *c, double clip_norm)
+{
+    enum { LAYERS = 10, WIDTH = 96 };
+    snug_error err = {0};
+    snug_optim_options optim;
+    snug_tensor_id x = -1;
+    snug_tensor_id target = -1;
+    snug_node_id loss = -1;
+    snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    CHECK_OK(snug_graph_init(&c->graph, &c->arena, 1024, 4096, &err));
+    CHECK_OK(snug_graph_source(&c->graph, "input", SNUG_F32, snug_shape_2(4, WIDTH), 0, &x, &err));
+    CHECK_OK(
+        snug_graph_source(&c->graph, "target", SNUG_F32, snug_shape_2(4, WIDTH), 1, &target, &err));
+    for (int32_t l = 0; l < LAYERS; l++) {
+        char name[32];
+        snug_tensor_id w = -1;
+        const snug_attrs attrs = {.conv1d = {.kernel = 1, .stride = 1, .length = 4}};
+        const snug_init init = {.kind = SNUG_INIT_UNIFORM, .bound = 0.1f};
+        (void)snprintf(name, sizeof name, "w%d", l);
+        CHECK_OK(
+            snug_graph_parameter(&c->graph, name, snug_shape_3(1, WIDTH, WIDTH), init, &w, &err));
+        const snug_tensor_id inputs[3] = {x, w, -1};
+        (void)snprintf(name, sizeof name, "y%d", l);
+        CHECK_OK(snug_graph_apply(&c->graph, "conv1d", name, &attrs, inputs, 3, &x, &err));
+    }
+    const snug_attrs attrs = {.regression_loss = {.weight_mse = 1.0f}};
+    const snug_tensor_id pair[2] = {x, target};
+    CHECK_OK(
+        snug_graph_node(&c->graph, "regression_loss", "loss", &attrs, pair, 2, NULL, &loss, &err));
+    c->graph.loss = c->graph.nodes[loss].outputs[0];
+    CHECK_OK(snug_graph_backward(&c->graph, &err));
+    CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
+    optim.clip_norm = clip_norm;
+    CHECK_OK(snug_optim_attach(&c->graph, &optim, &err));
+}
+
+static void gradients_die_early_where_nothing_is_clipped(void **unused)
+{
+    snug_error err = {0};
+    int64_t gradients = 0;
+    int64_t smallest[2];
+    int64_t fastest[2];
+    (void)unused;
+    for (int32_t k = 0; k < 2; k++) {
+        plan_case c;
+        snug_arena arena;
+        static snug_plan_facts facts;
+        snug_program program;
+        wide_layers(&c, k == 0 ? 0.0 : 1.0);
+        snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
+        const snug_plan_request request = {.graph = &c.graph, .batch = 4, .threads = 1};
+        CHECK_OK(snug_plan_make(&request, &arena, &program, &facts, &err));
+        CHECK_OK(snug_plan_verify(&program, &c.graph, &arena, &err));
+        smallest[k] = facts.minimum_arena_bytes;
+        fastest[k] = program.arena_bytes;
+        gradients = 0;
+        for (int64_t b = 0; b < program.buffer_count; b++) {
+            gradients += program.buffers[b].category == SNUG_CATEGORY_GRADIENTS
+                             ? program.buffers[b].bytes
+                             : 0;
+        }
+        snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+        plan_case_close(&c);
+    }
+    print_message("gradients %lld bytes; fastest %lld, clipped %lld; smallest %lld, clipped %lld\n",
+                  (long long)gradients, (long long)fastest[0], (long long)fastest[1],
+                  (long long)smallest[0], (long long)smallest[1]);
+    /* One layer's gradient of ten is alive instead of all; workspace is what then decides. */
+    CHECK(smallest[1] - smallest[0] > gradients * 2 / 3);
+    CHECK(fastest[1] - fastest[0] > gradients / 2);
+}
+
 static void people_are_told(void **unused)
 {
     snug_error err = {0};
@@ -302,6 +375,10 @@ static void people_are_told(void **unused)
     snug_text_init(&text, buffer, sizeof buffer);
     snug_plan_explain(&program, &c.graph, &text);
     CHECK(!text.truncated && strstr(buffer, "forward and backward at once") != NULL);
+    CHECK(strstr(buffer, "fullest while '") != NULL &&
+          strstr(buffer, "largest at the peak") != NULL);
+    /* Bytes by category are told elsewhere, with what lies outside the arena. */
+    CHECK(strstr(buffer, "activations ") == NULL);
     snug_text_init(&text, buffer, sizeof buffer);
     snug_plan_picture(&program, &c.graph, &text);
     CHECK(!text.truncated && strncmp(buffer, "<svg", 4) == 0 && strstr(buffer, "</svg>") != NULL);
@@ -317,6 +394,7 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(evaluation_shares_the_arena),
         cmocka_unit_test(requests_are_what_a_step_fetches),
+        cmocka_unit_test(gradients_die_early_where_nothing_is_clipped),
         cmocka_unit_test(people_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

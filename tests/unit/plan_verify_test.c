@@ -14,11 +14,22 @@ typedef struct verify_case {
     int64_t json_bytes;
 } verify_case;
 
+static void verify_case_write(verify_case *v)
+{
+    snug_text text;
+    v->json_bytes = snug_certificate_bytes(&v->program, &v->model.graph);
+    v->json = malloc((size_t)v->json_bytes);
+    assert_non_null(v->json);
+    snug_text_init(&text, v->json, v->json_bytes);
+    snug_certificate_write(&v->program, &v->model.graph, &text);
+    CHECK(!text.truncated);
+    v->json_bytes = text.length;
+}
+
 static void verify_case_open(verify_case *v)
 {
     snug_error err = {0};
     static snug_plan_facts facts;
-    snug_text text;
     snug_program ignored;
     plan_case_model(&v->model, 200, true, SNUG_MODEL_TRAIN);
     snug_heap_arena_init(&v->arena, "verify", SNUG_CATEGORY_RUNTIME, 1 << 20);
@@ -27,13 +38,19 @@ static void verify_case_open(verify_case *v)
     request.budget_bytes = (facts.minimum_arena_bytes * 3 + facts.unlimited_arena_bytes) / 4;
     CHECK_OK(snug_plan_make(&request, &v->arena, &v->program, &facts, &err));
     CHECK(v->program.loop_count >= 5);
-    v->json_bytes = snug_certificate_bytes(&v->program, &v->model.graph);
-    v->json = malloc((size_t)v->json_bytes);
-    assert_non_null(v->json);
-    snug_text_init(&text, v->json, v->json_bytes);
-    snug_certificate_write(&v->program, &v->model.graph, &text);
-    CHECK(!text.truncated);
-    v->json_bytes = text.length;
+    verify_case_write(v);
+}
+
+/** Updates between the backward loops: the plain program of a model that is not clipped. */
+static void verify_case_open_early(verify_case *v)
+{
+    snug_error err = {0};
+    plan_case_model_clipped(&v->model, 200, true, SNUG_MODEL_TRAIN, 0.0);
+    snug_heap_arena_init(&v->arena, "verify", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    const snug_plan_request request = {
+        .graph = &v->model.graph, .batch = BATCH, .threads = 1, .straight = true};
+    CHECK_OK(snug_plan_make(&request, &v->arena, &v->program, NULL, &err));
+    verify_case_write(v);
 }
 
 static void verify_case_close(verify_case *v)
@@ -281,6 +298,50 @@ static void contributions_and_updates_are_counted(void **unused)
     verify_case_close(&v);
 }
 
+/* The first calls of the first two update loops that lie between others; {-1, -1}: none. */
+static void find_early(const snug_program *p, int32_t out[2])
+{
+    int32_t count = 0;
+    out[0] = out[1] = -1;
+    for (int64_t l = 0; l < p->update_first_loop && count < 2; l++) {
+        if (p->loops[l].tile == 0) {
+            out[count++] = p->loops[l].first_call;
+        }
+    }
+}
+
+static void early_updates_are_counted(void **unused)
+{
+    verify_case v;
+    snug_error err = {0};
+    int32_t early[2];
+    (void)unused;
+    verify_case_open_early(&v);
+    CHECK_OK(snug_plan_verify(&v.program, &v.model.graph, &v.arena, &err));
+    find_early(&v.program, early);
+    CHECK(early[1] > 0);
+    for (int32_t c = early[0]; c < v.program.call_count; c++) {
+        snug_program damaged = copy_of(&v);
+        drop_call(&damaged, c);
+        expect_wrong(&v, &damaged, "a dropped call");
+    }
+    snug_program damaged = copy_of(&v);
+    damaged.calls[early[1]] = damaged.calls[early[0]];
+    expect_wrong(&v, &damaged, "a norm twice");
+    damaged = copy_of(&v);
+    damaged.calls[early[1] + 1] = damaged.calls[early[0] + 1];
+    expect_wrong(&v, &damaged, "an update twice");
+    damaged = copy_of(&v);
+    const snug_plan_call swap = damaged.calls[early[0] + 1];
+    damaged.calls[early[0] + 1] = damaged.calls[early[1] + 1];
+    damaged.calls[early[1] + 1] = swap;
+    expect_wrong(&v, &damaged, "an update before its gradient is complete");
+    damaged = copy_of(&v);
+    damaged.batch = 2 * damaged.micro_batch;
+    expect_wrong(&v, &damaged, "an update after the first of two micro-batches");
+    verify_case_close(&v);
+}
+
 static void loops_and_tiles_are_checked(void **unused)
 {
     verify_case v;
@@ -350,6 +411,7 @@ int main(void)
         cmocka_unit_test(overlaps_are_rejected),
         cmocka_unit_test(places_outside_and_too_small_are_rejected),
         cmocka_unit_test(contributions_and_updates_are_counted),
+        cmocka_unit_test(early_updates_are_counted),
         cmocka_unit_test(loops_and_tiles_are_checked),
         cmocka_unit_test(operands_are_checked),
     };
