@@ -1,4 +1,5 @@
-/* One training step of a configuration, op by op: seconds, share, and rate against the machine's GEMM.
+/* One training step of a configuration, op by op: seconds, share, and rate against the machine's
+ * GEMM.
  *
  *   step_bench CONFIG BUDGET STEPS [key=value ...]     (data.path=... among them)
  */
@@ -26,9 +27,9 @@ typedef struct profile {
     snug_session *session;
     op_time ops[OPS_MAX];
     int64_t op_count;
-    double best[CALLS_MAX];    /* [call] Its fastest turn. */
-    int64_t turns[CALLS_MAX];  /* [call] In all steps. */
-    int32_t call; /* -1: none yet. */
+    double best[CALLS_MAX];   /* [call] Its fastest turn. */
+    int64_t turns[CALLS_MAX]; /* [call] In all steps. */
+    int32_t call;             /* -1: none yet. */
     int64_t count, start_ns;
     double step_seconds;
 } profile;
@@ -99,11 +100,17 @@ static double measure_roof(const snug_session *session, const snug_parallel *par
 {
     const int64_t n = ROOF_SIZE;
     float *data = aligned_alloc(64, (size_t)(3 * n * n) * sizeof(float));
-    snug_gemm_call call = {.isa = (snug_kernel_isa)session->isa, .rows = n, .cols = n, .depth = n,
-                           .batch = 1, .a = {.data = data, .row_stride = n, .col_stride = 1},
+    snug_gemm_call call = {.isa = (snug_kernel_isa)session->isa,
+                           .rows = n,
+                           .cols = n,
+                           .depth = n,
+                           .batch = 1,
+                           .a = {.data = data, .row_stride = n, .col_stride = 1},
                            .b = {.data = data + n * n, .row_stride = n, .col_stride = 1},
-                           .c = data + 2 * n * n, .c_row_stride = n};
-    void *scratch = aligned_alloc(64, (size_t)snug_gemm_scratch_bytes(&call, parallel->threads) + 64);
+                           .c = data + 2 * n * n,
+                           .c_row_stride = n};
+    void *scratch =
+        aligned_alloc(64, (size_t)snug_gemm_scratch_bytes(&call, parallel->threads) + 64);
     double best = 0.0;
     for (int64_t i = 0; i < 2 * n * n; i++) {
         data[i] = (float)(i % 17) * 0.01F;
@@ -193,18 +200,19 @@ int main(int argc, char **argv)
         fastest += p.ops[i].fastest / counted;
         predicted += p.ops[i].predicted / counted;
     }
-    (void)printf("roof %.1f GF/s, %s, %d threads; fastest step %.3f s, %.1f GF, %.1f %% of the roof; "
-                 "predicted %.3f s\n",
-                 roof, snug_isa_name(p.session->isa), p.session->threads, p.step_seconds,
-                 flops * 1e-9, 100.0 * flops * 1e-9 / p.step_seconds / roof, p.session->train.seconds);
-    (void)printf("%-24s%10s%10s%10s%8s%10s%10s%8s\n", "op", "seconds", "fastest", "predicted", "share", "GF",
-                 "GF/s", "calls");
+    (void)printf(
+        "roof %.1f GF/s, %s, %d threads; fastest step %.3f s, %.1f GF, %.1f %% of the roof; "
+        "predicted %.3f s\n",
+        roof, snug_isa_name(p.session->isa), p.session->threads, p.step_seconds, flops * 1e-9,
+        100.0 * flops * 1e-9 / p.step_seconds / roof, p.session->train.seconds);
+    (void)printf("%-24s%10s%10s%10s%8s%10s%10s%8s\n", "op", "seconds", "fastest", "predicted",
+                 "share", "GF", "GF/s", "calls");
     for (int64_t i = 0; i < p.op_count; i++) {
         const op_time *op = &p.ops[i];
         (void)printf("%-24s%10.4f%10.4f%10.4f%6.1f %%%10.2f%10.1f%8" PRId64 "\n", op->name,
-                     op->seconds / counted, op->fastest / counted, op->predicted / counted, 100.0 * op->seconds / counted / seconds,
-                     op->flops * 1e-9 / counted, op->flops * 1e-9 / op->seconds,
-                     (int64_t)((double)op->calls / counted));
+                     op->seconds / counted, op->fastest / counted, op->predicted / counted,
+                     100.0 * op->seconds / counted / seconds, op->flops * 1e-9 / counted,
+                     op->flops * 1e-9 / op->seconds, (int64_t)((double)op->calls / counted));
     }
     (void)printf("%-24s%10.4f%10.4f%10.4f\n", "sum", seconds, fastest, predicted);
     snug_session_close(p.session);

@@ -100,7 +100,7 @@ static const cli_option plan_only[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "N",
      .offset = VALUE(verify),
-     .help = "train N steps, keep nothing, compare predicted and measured bytes; exit 1 if wrong"},
+     .help = "train N steps, keep nothing, compare plan and kernel; exit 1 if wrong"},
     {.name = "certificate",
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE",
@@ -110,11 +110,11 @@ static const cli_option plan_only[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE",
      .offset = VALUE(verify_certificate),
-     .help = "check such a file with the independent verifier; exit 1 when it is wrong"},
+     .help = "have the independent verifier check such a file"},
     {.name = "recalibrate",
      .kind = CLI_OPTION_FLAG,
      .offset = VALUE(recalibrate),
-     .help = "measure the speed of this machine again instead of reading it from the cache"},
+     .help = "measure this machine again, whatever the cache says"},
     {0},
 };
 

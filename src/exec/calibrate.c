@@ -6,11 +6,11 @@
 #include "sys/heap.h"
 
 enum {
-    PASS_KEEP = -2,             /* What the table says is handed over. */
-    PASS_LEAST = -1,            /* Only memory is looked at. */
-    PASSES = 3,                 /* Samples grow from pass to pass. */
-    GROWTH = 4,                 /* So many times. */
-    RUNS_MIN = 3,               /* Behind the one that warms up. */
+    PASS_KEEP = -2,  /* What the table says is handed over. */
+    PASS_LEAST = -1, /* Only memory is looked at. */
+    PASSES = 3,      /* Samples grow from pass to pass. */
+    GROWTH = 4,      /* So many times. */
+    RUNS_MIN = 3,    /* Behind the one that warms up. */
     RUNS_MAX = 24,
     LARGER_BYTES_MAX = 24 << 20, /* Of a call on more samples than need be. */
     /* In a step most inputs were made long ago, so the near caches are swept before every run. */
@@ -93,8 +93,8 @@ static void lay_out(const snug_op_view *view, int64_t samples, int32_t threads, 
 }
 
 /*
- * Small numbers of both signs: no sum runs away, and nothing vanishes into the denormals that slow a
- * processor down.
+ * Small numbers of both signs: no sum runs away, and nothing vanishes into the denormals that slow
+ * a processor down.
  */
 static void fill(void *memory, snug_dtype dtype, int64_t count)
 {
@@ -152,7 +152,8 @@ static void sweep(work *w)
 
 /*
  * Seconds of one run. Of one thread the processor's time is known, whatever else runs. Of more, the
- * clock counts; when others took a core meanwhile, the threads' mean time on theirs is nearer to it.
+ * clock counts; when others took a core meanwhile, the threads' mean time on theirs is nearer to
+ * it.
  */
 static double time_run(const work *w, snug_kernel kernel, const snug_kernel_call *call)
 {
@@ -398,8 +399,8 @@ static void find_limit(work *w, const int32_t *original)
     for (int32_t n = 0; n < graph->node_count; n++) {
         largest = snug_max_i64(largest, w->least_bytes[n]);
     }
-    w->limit_bytes = snug_min_i64(w->request->memory_bytes,
-                                  persistent + largest + w->request->beside_bytes);
+    w->limit_bytes =
+        snug_min_i64(w->request->memory_bytes, persistent + largest + w->request->beside_bytes);
 }
 
 snug_status snug_calibrate(const snug_calibration *request, snug_cost_table *table,

@@ -15,15 +15,15 @@ typedef struct snug_calibration {
     int64_t beside_bytes;          /* What the run will take beside its arena and has not yet. */
     double seconds;                /* Once they are over, only what is missing is measured once. */
     snug_cost_table *own; /* Gets the points of this graph, as far as there is room; may be NULL. */
-    snug_arena *scratch;           /* Some bytes a node; rewound before return. */
+    snug_arena *scratch;  /* Some bytes a node; rewound before return. */
 } snug_calibration;
 
 /**
  * Runs the kernel of every kind of call that the table does not know yet: on as few samples as it
  * takes, then on 4 and 16 times as many while they are short and small. The fastest of some runs
- * counts: what else the machine does shall not be in the plan. Memory is taken for the while, at most
- * what every plan of the graph has in its arena at some time and what the run takes beside it: the
- * peak of a run that follows is not raised.
+ * counts: what else the machine does shall not be in the plan. Memory is taken for the while, at
+ * most what every plan of the graph has in its arena at some time and what the run takes beside it:
+ * the peak of a run that follows is not raised.
  *
  * @param      table      Points are added; when it is full the rest is left out.
  * @param[out] out_added  How many.

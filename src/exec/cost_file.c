@@ -181,8 +181,8 @@ static bool read_points(snug_json_reader *reader, snug_cost_table *table)
             !next(reader, SNUG_JSON_NUMBER, &event) ||
             snug_json_to_i64(&event, &point.samples, NULL) != SNUG_OK || point.samples < 1 ||
             !next(reader, SNUG_JSON_NUMBER, &event) ||
-            snug_json_to_f64(&event, &point.seconds, NULL) != SNUG_OK ||
-            !isfinite(point.seconds) || point.seconds <= 0.0 || point.seconds > SECONDS_MAX ||
+            snug_json_to_f64(&event, &point.seconds, NULL) != SNUG_OK || !isfinite(point.seconds) ||
+            point.seconds <= 0.0 || point.seconds > SECONDS_MAX ||
             !next(reader, SNUG_JSON_ARRAY_END, &event)) {
             return false;
         }

@@ -1,4 +1,4 @@
-/* Measured costs on disk: one small file for each machine, instruction set and number of threads. */
+/* Measured costs on disk: one small file for each machine, instruction set, number of threads. */
 #ifndef SNUG_EXEC_COST_FILE_H
 #define SNUG_EXEC_COST_FILE_H
 
@@ -23,8 +23,8 @@ enum { SNUG_COST_POINTS_MAX = 2048 };
 bool snug_cost_file_path(const snug_cost_machine *machine, char out[SNUG_PATH_BYTES]);
 
 /**
- * Reads the file into the table, which is empty before. A file that is damaged, of another machine or
- * of another version leaves it empty.
+ * Reads the file into the table, which is empty before. A file that is damaged, of another machine
+ * or of another version leaves it empty.
  * @param scratch  Room for the file; rewound before return.
  * @return Whether something was read.
  */

@@ -1,5 +1,6 @@
 #include "plan/chain.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -27,6 +28,8 @@ typedef struct solver {
     const snug_chain *chain;
     snug_chain_goal goal;
     int64_t budget;
+    double at_most; /* Seconds; slower plans are not of interest. */
+    double *rest;   /* [stage_count + 1] No plan of the stages from here on is faster. */
     int32_t front_max;
     entry *entries; /* Of all fronts, each with room for front_max + 1. */
     front *fronts;  /* [2 * (stage_count + 1)] */
@@ -142,6 +145,9 @@ static bool extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32
         next.seconds += backward->seconds;
         next.backward_tile = (int16_t)backward->tile;
     }
+    if (next.seconds + s->rest[j + 1] > s->at_most) {
+        return true; /* It fits, but it will be too slow. */
+    }
     insert(s, &s->fronts[2 * (j + 1) + (o->output_kept ? 1 : 0)], &next);
     return true;
 }
@@ -168,6 +174,33 @@ int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count)
     return kept;
 }
 
+/* Tiles come fastest first. */
+static double least_seconds(const snug_chain_option *o)
+{
+    double seconds = o->forward_count > 0 ? o->forward[0].seconds : INFINITY;
+    if (!o->fused && o->backward != NULL) {
+        seconds += o->backward_count > 0 ? o->backward[0].seconds : INFINITY;
+    }
+    return seconds;
+}
+
+/* The seconds of the stages behind every cut when memory is no matter. */
+static void bound_rest(solver *s)
+{
+    const int32_t n = s->chain->stage_count;
+    s->rest[n] = 0.0;
+    for (int32_t i = n - 1; i >= 0; i--) {
+        s->rest[i] = INFINITY;
+        for (int32_t j = i; j < n; j++) {
+            const int64_t k = (int64_t)i * n + j;
+            for (int32_t o = s->chain->first[k]; o < s->chain->first[k + 1]; o++) {
+                const double seconds = least_seconds(&s->chain->options[o]) + s->rest[j + 1];
+                s->rest[i] = seconds < s->rest[i] ? seconds : s->rest[i];
+            }
+        }
+    }
+}
+
 static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
 {
     const int64_t states = 2 * ((int64_t)s->chain->stage_count + 1);
@@ -178,6 +211,10 @@ static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
     SNUG_TRY(snug_arena_array(scratch, (states + 1) * room, (int64_t)sizeof(entry), &memory, err));
     s->entries = memory;
     s->spare = s->entries + states * room;
+    SNUG_TRY(snug_arena_array(scratch, (int64_t)s->chain->stage_count + 1, (int64_t)sizeof(double),
+                              &memory, err));
+    s->rest = memory;
+    bound_rest(s);
     for (int64_t f = 0; f < states; f++) {
         s->fronts[f].begin = (int32_t)(f * room);
     }
@@ -204,13 +241,18 @@ static void walk_back(const solver *s, int32_t last, snug_chain_answer *out)
 }
 
 snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal, int64_t budget,
-                             int32_t front_max, snug_arena *scratch, snug_chain_answer *out,
-                             snug_error *err)
+                             double at_most, int32_t front_max, snug_arena *scratch,
+                             snug_chain_answer *out, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(scratch);
     const int32_t n = chain->stage_count;
-    solver s = {.chain = chain, .goal = goal, .budget = budget, .front_max = front_max};
+    /* Sums in another order differ in their last bits. */
+    solver s = {.chain = chain,
+                .goal = goal,
+                .budget = budget,
+                .at_most = at_most * (1.0 + 1e-9),
+                .front_max = front_max};
     SNUG_ASSERT(front_max >= 2 && n >= 1);
     SNUG_TRY_DONE(solver_init(&s, scratch, err));
     s.fronts[0].count = 1;

@@ -83,13 +83,15 @@ typedef enum snug_chain_goal {
  *
  * @param chain      The problem.
  * @param budget     Bytes; FASTEST only.
+ * @param at_most    Seconds; plans known to be slower are given up early. INFINITY: none.
  * @param front_max  >= 2.
  * @param scratch    Rewound.
  * @param[out] out   `segments` must point at room for stage_count entries.
  * @threads Reentrant.
  */
 SNUG_MUST_CHECK snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal,
-                                             int64_t budget, int32_t front_max, snug_arena *scratch,
-                                             snug_chain_answer *out, snug_error *err);
+                                             int64_t budget, double at_most, int32_t front_max,
+                                             snug_arena *scratch, snug_chain_answer *out,
+                                             snug_error *err);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 
-/* A slope between two close points is mostly noise: it may not promise more than this of the mean. */
+/* A slope between two close points is mostly noise: it is not believed below this of the mean. */
 static const double least_slope = 0.8;
 
 static uint64_t mix_shape(uint64_t hash, const snug_shape *shape)

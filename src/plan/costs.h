@@ -25,8 +25,8 @@ int64_t snug_cost_find(const snug_cost_point *points, int64_t count, uint64_t ki
 
 /**
  * Seconds of a call of this kind on `samples` samples: between two points on the line through them,
- * above the last by the slope of the last two, but at least LEAST_SLOPE of its mean; below the first
- * what the first takes for that share.
+ * above the last by the slope of the last two, 0.8 of the last's mean at least; below the first
+ * its share of the first. More samples never take less.
  * @return false: nothing of the kind was measured.
  */
 bool snug_cost_look_up(const snug_cost_point *points, int64_t count, uint64_t kind, int64_t samples,

@@ -6,16 +6,24 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/hash.h"
+#include "plan/exact.h"
 #include "plan/problem.h"
 
 /* Work of the local search in visits of placed extents: about a tenth of a second. */
 enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24 };
 
+/* Sections that are searched exactly whatever their gap, and those that are too large for it. */
+enum { EXACT_FEW = 40, EXACT_MOST = 400 };
+
+/* Parts of the time axis that have a list of their own of what lies in them. */
+enum { PERIODS = 16 };
+
 /* Extents that have their place, by ascending offset. Arrays, because most are only passed by. */
-typedef struct placed {
+typedef struct shelf {
     int32_t *first, *last;
     int64_t *offset, *end;
-} placed;
+    int64_t count;
+} shelf;
 
 typedef struct packer {
     const snug_extent *extents;
@@ -23,40 +31,65 @@ typedef struct packer {
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
-    placed placed;
+    shelf all;             /* What lives in several periods looks for room here, */
+    shelf within[PERIODS]; /* and what lives in one among those that touch it. */
+    int32_t period;        /* Positions. */
     int64_t *offsets;
     int64_t *best_offsets;
     int64_t best_bytes;
 } packer;
 
+static snug_status shelf_init(shelf *list, int64_t capacity, snug_arena *arena, snug_error *err)
+{
+    void *memory = NULL;
+    SNUG_TRY(snug_arena_array(arena, 2 * capacity, (int64_t)sizeof(int64_t), &memory, err));
+    list->offset = memory;
+    list->end = list->offset + capacity;
+    SNUG_TRY(snug_arena_array(arena, 2 * capacity, (int64_t)sizeof(int32_t), &memory, err));
+    list->first = memory;
+    list->last = list->first + capacity;
+    return SNUG_OK;
+}
+
 static snug_status packer_init(packer *p, const snug_extent *extents, int64_t count,
                                snug_arena *arena, snug_error *err)
 {
     void *memory = NULL;
+    int32_t end = 0;
+    int64_t touching[PERIODS] = {0};
     *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
-    SNUG_TRY(snug_arena_array(arena, 5 * count, (int64_t)sizeof(int64_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int64_t), &memory, err));
     p->keys = memory;
     p->offsets = p->keys + count;
     p->best_offsets = p->offsets + count;
-    p->placed.offset = p->best_offsets + count;
-    p->placed.end = p->placed.offset + count;
-    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int32_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(int32_t), &memory, err));
     p->order = memory;
     p->trial = p->order + count;
-    p->placed.first = p->trial + count;
-    p->placed.last = p->placed.first + count;
+    for (int64_t i = 0; i < count; i++) {
+        end = extents[i].last > end ? extents[i].last : end;
+    }
+    p->period = end / PERIODS + 1;
+    for (int64_t i = 0; i < count; i++) {
+        for (int32_t k = extents[i].first / p->period; k <= extents[i].last / p->period; k++) {
+            touching[k]++;
+        }
+    }
+    SNUG_TRY(shelf_init(&p->all, count, arena, err));
+    for (int32_t k = 0; k < PERIODS; k++) {
+        SNUG_TRY(shelf_init(&p->within[k], touching[k], arena, err));
+    }
     return SNUG_OK;
 }
 
 /* Where an extent goes among those already placed: the first gap, or the tightest. Nearly all of
  * planning is spent here: whether two share a position is anybody's guess, so nothing branches on
  * it. */
-static int64_t find_offset(const placed *placed, int64_t count, const snug_extent *e, bool best_fit)
+static int64_t find_offset(const shelf *placed, const snug_extent *e, bool best_fit)
 {
     int64_t top = 0;
     int64_t best = -1;
     int64_t best_gap = INT64_MAX;
-    for (int64_t k = 0; k < count; k++) {
+    for (int64_t k = 0; k < placed->count; k++) {
         const int64_t meets =
             -(int64_t)((placed->last[k] >= e->first) & (placed->first[k] <= e->last));
         const int64_t gap = placed->offset[k] - top;
@@ -73,10 +106,10 @@ static int64_t find_offset(const placed *placed, int64_t count, const snug_exten
 }
 
 /* Behind those that lie as low. */
-static void insert_placed(placed *placed, int64_t count, const snug_extent *e)
+static void insert_placed(shelf *placed, const snug_extent *e)
 {
     int64_t low = 0;
-    int64_t high = count;
+    int64_t high = placed->count;
     while (low < high) {
         const int64_t middle = (low + high) / 2;
         if (placed->offset[middle] > e->offset) {
@@ -85,7 +118,7 @@ static void insert_placed(placed *placed, int64_t count, const snug_extent *e)
             low = middle + 1;
         }
     }
-    const size_t after = (size_t)(count - low);
+    const size_t after = (size_t)(placed->count++ - low);
     memmove(&placed->first[low + 1], &placed->first[low], after * sizeof *placed->first);
     memmove(&placed->last[low + 1], &placed->last[low], after * sizeof *placed->last);
     memmove(&placed->offset[low + 1], &placed->offset[low], after * sizeof *placed->offset);
@@ -100,16 +133,25 @@ static void insert_placed(placed *placed, int64_t count, const snug_extent *e)
 static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t limit)
 {
     int64_t height = 0;
+    p->all.count = 0;
+    for (int32_t k = 0; k < PERIODS; k++) {
+        p->within[k].count = 0;
+    }
     for (int64_t i = 0; i < p->count; i++) {
         const int32_t index = order[i];
         snug_extent fresh = p->extents[index];
-        fresh.offset = find_offset(&p->placed, i, &fresh, best_fit);
+        const int32_t from = fresh.first / p->period;
+        const int32_t to = fresh.last / p->period;
+        fresh.offset = find_offset(from == to ? &p->within[from] : &p->all, &fresh, best_fit);
         p->offsets[index] = fresh.offset;
         height = snug_max_i64(height, fresh.offset + fresh.bytes);
         if (height >= limit) {
             return INT64_MAX;
         }
-        insert_placed(&p->placed, i, &fresh);
+        insert_placed(&p->all, &fresh);
+        for (int32_t k = from; k <= to; k++) {
+            insert_placed(&p->within[k], &fresh);
+        }
     }
     return height;
 }
@@ -202,6 +244,66 @@ static void search(packer *p, int64_t bound)
     }
 }
 
+/* One section, extents p->order[begin .. end), exactly; answers its height. */
+static snug_status tighten_section(packer *p, int64_t begin, int64_t end, int64_t bound,
+                                   snug_arena *arena, int64_t *out_height, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(arena);
+    const int64_t count = end - begin;
+    void *memory = NULL;
+    int64_t height = 0;
+    for (int64_t i = begin; i < end; i++) {
+        const int32_t index = p->order[i];
+        height = snug_max_i64(height, p->best_offsets[index] + p->extents[index].bytes);
+    }
+    const int64_t gap = height - bound;
+    if (gap > 0 && (count <= EXACT_FEW || (count <= EXACT_MOST && gap > bound / 200))) {
+        bool proven = false;
+        SNUG_TRY_DONE(snug_arena_array(arena, count, (int64_t)sizeof(snug_extent), &memory, err));
+        snug_extent *section = memory;
+        for (int64_t i = 0; i < count; i++) {
+            section[i] = p->extents[p->order[begin + i]];
+            section[i].offset = p->best_offsets[p->order[begin + i]];
+        }
+        SNUG_TRY_DONE(snug_offsets_improve(section, count, bound, &height, &proven, arena, err));
+        for (int64_t i = 0; i < count; i++) {
+            p->best_offsets[p->order[begin + i]] = section[i].offset;
+        }
+    }
+    *out_height = height;
+
+done:
+    snug_arena_rewind(arena, start);
+    return status;
+}
+
+/* Sections of time that nothing spans are packed each for itself. */
+static snug_status tighten(packer *p, int64_t bound, snug_arena *arena, snug_error *err)
+{
+    int64_t highest = 0;
+    int64_t begin = 0;
+    int32_t last = -1;
+    for (int64_t i = 0; i < p->count; i++) {
+        p->keys[i] = p->extents[i].first;
+        p->order[i] = (int32_t)i;
+    }
+    snug_plan_sort(p->keys, p->order, p->count);
+    for (int64_t i = 0; i <= p->count; i++) {
+        if (i == p->count || (i > begin && p->extents[p->order[i]].first > last)) {
+            int64_t height = 0;
+            SNUG_TRY(tighten_section(p, begin, i, bound, arena, &height, err));
+            highest = snug_max_i64(highest, height);
+            begin = i;
+        }
+        if (i < p->count && p->extents[p->order[i]].last > last) {
+            last = p->extents[p->order[i]].last;
+        }
+    }
+    p->best_bytes = highest;
+    return SNUG_OK;
+}
+
 snug_status snug_offsets_bound(const snug_extent *extents, int64_t count, snug_arena *scratch,
                                int64_t *out_bytes, snug_error *err)
 {
@@ -245,6 +347,7 @@ snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_
     greedy(&p, effort == SNUG_PACKING_QUICK ? 2 : 4, bound);
     if (effort == SNUG_PACKING_THOROUGH) {
         search(&p, bound);
+        SNUG_TRY_DONE(tighten(&p, bound, scratch, err));
     }
     for (int64_t i = 0; i < count; i++) {
         extents[i].offset = p.best_offsets[i];

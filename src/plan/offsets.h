@@ -18,7 +18,7 @@ typedef struct snug_extent {
 typedef enum snug_packing_effort {
     SNUG_PACKING_NONE,    /* The bound alone; offsets are not set. */
     SNUG_PACKING_QUICK,   /* Greedy packings until one is within 0.5 % of the bound. */
-    SNUG_PACKING_THOROUGH /* And a bounded local search when none is. */
+    SNUG_PACKING_THOROUGH /* And a bounded local search when none is, then a bounded exact one. */
 } snug_packing_effort;
 
 /** The most bytes live at one position: no packing is lower. */

@@ -99,10 +99,10 @@ static snug_status weigh(search *s, candidate *c, snug_packing_effort effort, sn
 
 /* Solves one chain for one budget and keeps the answer. */
 static snug_status solve(search *s, const snug_chain *chain, int64_t micro, snug_chain_goal goal,
-                         int64_t budget, snug_chain_answer *answer, snug_error *err)
+                         int64_t budget, double at_most, snug_chain_answer *answer, snug_error *err)
 {
     const int32_t front_max = s->problem.stage_count <= 16 ? FRONT_SMALL : FRONT_LARGE;
-    SNUG_TRY(snug_chain_solve(chain, goal, budget, front_max, s->scratch, answer, err));
+    SNUG_TRY(snug_chain_solve(chain, goal, budget, at_most, front_max, s->scratch, answer, err));
     if (answer->possible) {
         if (s->solved_count < CANDIDATES_MAX) {
             s->solved[s->solved_count++] =
@@ -133,14 +133,16 @@ static snug_status search_micro(search *s, int64_t micro, snug_error *err)
     snug_chain_answer answer = {.segments = segments};
     snug_chain_answer smallest = {.segments = segments};
     SNUG_TRY_DONE(snug_segments_chain(&s->segments, micro, s->scratch, &chain, err));
-    SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_SMALLEST, 0, &smallest, err));
+    SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_SMALLEST, 0, INFINITY, &smallest, err));
     if (!smallest.possible) {
         goto done;
     }
-    SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_FASTEST, INT64_MAX, &answer, err));
+    SNUG_TRY_DONE(
+        solve(s, &chain, micro, SNUG_CHAIN_FASTEST, INT64_MAX, smallest.seconds, &answer, err));
     const double low = (double)smallest.peak_bytes;
     const double high = (double)answer.peak_bytes;
     const double best_seconds = answer.seconds;
+    double known_seconds = smallest.seconds;
     for (int32_t k = 0; k <= BUDGETS_TRIED && high > low; k++) {
         const double part = (double)k / BUDGETS_TRIED;
         const int64_t budget = (int64_t)(low * pow(high / low, part));
@@ -148,7 +150,10 @@ static snug_status search_micro(search *s, int64_t micro, snug_error *err)
         if (is_beaten(s, budget, best_seconds)) {
             break;
         }
-        SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_FASTEST, budget, &answer, err));
+        SNUG_TRY_DONE(
+            solve(s, &chain, micro, SNUG_CHAIN_FASTEST, budget, known_seconds, &answer, err));
+        /* What fits this budget fits the next. */
+        known_seconds = answer.possible ? answer.seconds : known_seconds;
         /* Nothing is gained above this budget. */
         if (answer.possible && answer.seconds <= best_seconds) {
             break;

@@ -167,8 +167,8 @@ SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, snug_error
 int32_t snug_session_knobs(const snug_session *session, snug_session_knob out[SNUG_KNOBS_MAX]);
 
 /**
- * Fills session->costs from the cache or by measuring; see session_costs.c. The environment variable
- * SNUG_COSTS=default leaves them to the planner.
+ * Fills session->costs from the cache or by measuring; see session_costs.c. The environment
+ * variable SNUG_COSTS=default leaves them to the planner.
  */
 SNUG_MUST_CHECK snug_status snug_session_measure_costs(snug_session *session, snug_error *err);
 

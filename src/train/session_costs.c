@@ -99,8 +99,8 @@ snug_status snug_session_measure_costs(snug_session *session, snug_error *err)
                               &memory, err));
     own.points = memory;
     snug_heap_arena_init(&scratch, "costs", SNUG_CATEGORY_RUNTIME, BLOCK_BYTES);
-    SNUG_TRY_DONE(snug_arena_array(&scratch, table.capacity, (int64_t)sizeof(snug_cost_point),
-                                   &memory, err));
+    SNUG_TRY_DONE(
+        snug_arena_array(&scratch, table.capacity, (int64_t)sizeof(snug_cost_point), &memory, err));
     table.points = memory;
     SNUG_TRY_DONE(measure(session, &table, &own, &scratch, err));
     session->has_costs = own.count > 0;

@@ -407,7 +407,7 @@ static const struct {
     {"micro_batch",
      "samples that are computed at once; the plan's choice, it never changes the result"},
     {"accumulation", "micro-batches that make one global batch"},
-    {"step_seconds", "predicted time of a training step, by the speed of each op on this machine"},
+    {"step_seconds", "predicted time of a training step, reading samples included"},
     {"time_ratio", "predicted time of a step over that of the fastest plan without a budget"},
 };
 

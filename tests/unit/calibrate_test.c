@@ -18,8 +18,8 @@ static const snug_cost_machine machine = {
 
 static void make_table(snug_cost_table *table)
 {
-    const snug_cost_point points[] = {{7, 4, 0.4}, {3, 1, 0.5}, {7, 1, 0.1},
-                                      {9, 64, 2.0}, {7, 16, 1.0}};
+    const snug_cost_point points[] = {
+        {7, 4, 0.4}, {3, 1, 0.5}, {7, 1, 0.1}, {9, 64, 2.0}, {7, 16, 1.0}};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         CHECK(snug_cost_add(table, &points[i]));
     }
@@ -156,11 +156,11 @@ static void without_a_home_there_is_no_file(void **unused)
 {
     char path[SNUG_PATH_BYTES];
     (void)unused;
-    CHECK(unsetenv("XDG_CACHE_HOME") == 0 && setenv("HOME", "/home/somebody", 1) == 0);
+    CHECK(unsetenv("XDG_CACHE_HOME") == 0 && setenv("HOME", "/a/folder", 1) == 0);
     CHECK(snug_cost_file_path(&machine, path));
-    CHECK(strncmp(path, "/home/somebody/.cache/snug/costs-", 33) == 0);
+    CHECK(strncmp(path, "/a/folder/.cache/snug/costs-", 28) == 0);
     CHECK(setenv("XDG_CACHE_HOME", "not/absolute", 1) == 0);
-    CHECK(snug_cost_file_path(&machine, path) && strncmp(path, "/home/", 6) == 0);
+    CHECK(snug_cost_file_path(&machine, path) && strncmp(path, "/a/folder/", 10) == 0);
     CHECK(unsetenv("HOME") == 0 && !snug_cost_file_path(&machine, path));
 }
 

@@ -1,6 +1,8 @@
 /* The planner's dynamic programme against brute force, on random chains. */
 #include "check.h"
 
+#include <math.h>
+
 #include "plan/chain.h"
 #include "sys/heap.h"
 
@@ -21,17 +23,18 @@ static uint64_t draw(uint64_t *state, uint64_t count)
     return (*state >> 33) % count;
 }
 
-static int32_t random_tiles(uint64_t *state, int32_t span, snug_chain_tile *tiles)
+static int32_t random_tiles(uint64_t *state, int32_t span, int32_t count, snug_chain_tile *tiles)
 {
-    for (int32_t k = 0; k < TILES; k++) {
+    for (int32_t k = 0; k < count; k++) {
         tiles[k] = (snug_chain_tile){.bytes = (int64_t)draw(state, 60 * (uint64_t)span),
                                      .seconds = (double)(span + (int32_t)draw(state, 40)),
                                      .tile = k};
     }
-    return snug_chain_prune_tiles(tiles, TILES);
+    return snug_chain_prune_tiles(tiles, count);
 }
 
-static void random_chain(uint64_t seed, int32_t n, chain_case *c)
+static void random_chain_of(uint64_t seed, int32_t n, int32_t options_max, int32_t tiles,
+                            chain_case *c)
 {
     uint64_t state = seed;
     int32_t count = 0;
@@ -41,7 +44,7 @@ static void random_chain(uint64_t seed, int32_t n, chain_case *c)
     for (int32_t i = 0; i < n; i++) {
         for (int32_t j = 0; j < n; j++) {
             c->first[i * n + j] = count;
-            const int32_t options = j < i ? 0 : 1 + (int32_t)draw(&state, OPTIONS_MAX);
+            const int32_t options = j < i ? 0 : 1 + (int32_t)draw(&state, (uint64_t)options_max);
             for (int32_t o = 0; o < options; o++) {
                 const bool last = j == n - 1;
                 snug_chain_option *option = &c->options[count];
@@ -50,10 +53,11 @@ static void random_chain(uint64_t seed, int32_t n, chain_case *c)
                                               .input_needed = !last && draw(&state, 2) == 0,
                                               .output_kept = !last && draw(&state, 2) == 0,
                                               .backward_bytes = (int64_t)draw(&state, 60)};
-                option->forward_count = random_tiles(&state, j - i + 1, c->tiles[count][0]);
+                option->forward_count = random_tiles(&state, j - i + 1, tiles, c->tiles[count][0]);
                 option->forward = c->tiles[count][0];
                 if (!last) {
-                    option->backward_count = random_tiles(&state, j - i + 1, c->tiles[count][1]);
+                    option->backward_count =
+                        random_tiles(&state, j - i + 1, tiles, c->tiles[count][1]);
                     option->backward = c->tiles[count][1];
                 }
                 count++;
@@ -66,6 +70,11 @@ static void random_chain(uint64_t seed, int32_t n, chain_case *c)
                             .first = c->first,
                             .boundary = c->boundary,
                             .fixed_bytes = 10};
+}
+
+static void random_chain(uint64_t seed, int32_t n, chain_case *c)
+{
+    random_chain_of(seed, n, OPTIONS_MAX, TILES, c);
 }
 
 /** Best of all plans, found by trying all of them. */
@@ -115,36 +124,55 @@ static void try_all(brute *b, int32_t i, bool boundary_kept, int64_t m, int64_t 
     }
 }
 
+/* One chain under budgets from just too small on; returns how many could be met. */
+static int64_t compare_chain(const chain_case *c, int64_t step, snug_arena *arena)
+{
+    snug_error err = {0};
+    snug_chain_segment segments[STAGES_MAX];
+    snug_chain_answer answer = {.segments = segments};
+    int64_t compared = 0;
+    brute b = {.chain = &c->chain, .budget = 0, .seconds = 1e300, .smallest = INT64_MAX};
+    try_all(&b, 0, false, 0, 0, 0.0);
+    CHECK_OK(
+        snug_chain_solve(&c->chain, SNUG_CHAIN_SMALLEST, 0, INFINITY, 1024, arena, &answer, &err));
+    CHECK(answer.possible && answer.peak_bytes == b.smallest);
+    for (int64_t more = -1; more < 200; more += step) {
+        b.budget = b.smallest + more;
+        b.seconds = 1e300;
+        try_all(&b, 0, false, 0, 0, 0.0);
+        /* Nothing known, and the very best known. */
+        for (int32_t known = 0; known < 2; known++) {
+            CHECK_OK(snug_chain_solve(&c->chain, SNUG_CHAIN_FASTEST, b.budget,
+                                      known == 1 ? b.seconds : INFINITY, 1024, arena, &answer,
+                                      &err));
+            CHECK(answer.possible == (b.seconds < 1e300));
+            CHECK(!answer.possible || answer.seconds == b.seconds);
+            CHECK(!answer.possible || answer.peak_bytes <= b.budget);
+        }
+        /* Better than the best there is not. */
+        CHECK_OK(snug_chain_solve(&c->chain, SNUG_CHAIN_FASTEST, b.budget, b.seconds * 0.999, 1024,
+                                  arena, &answer, &err));
+        CHECK(!answer.possible || b.seconds >= 1e300);
+        compared += b.seconds < 1e300 ? 1 : 0;
+    }
+    CHECK(arena->used_bytes == 0);
+    return compared;
+}
+
 static void equals_brute_force(void **unused)
 {
     static chain_case c;
     static unsigned char block[8 << 20] __attribute__((aligned(64)));
     int64_t compared = 0;
     (void)unused;
-    for (uint64_t seed = 1; seed <= 200; seed++) {
-        snug_error err = {0};
+    for (uint64_t seed = 1; seed <= 260; seed++) {
         snug_arena arena;
-        snug_chain_segment segments[STAGES_MAX];
-        snug_chain_answer answer = {.segments = segments};
-        const int32_t n = 1 + (int32_t)(seed % 5);
+        /* Many ways to run few stages, and fewer ways to run many. */
+        const bool is_long = seed > 200;
+        const int32_t n = is_long ? 6 + (int32_t)(seed % 3) : 1 + (int32_t)(seed % 5);
         snug_arena_init(&arena, "chain", block, sizeof block);
-        random_chain(seed, n, &c);
-        brute b = {.chain = &c.chain, .budget = 0, .seconds = 1e300, .smallest = INT64_MAX};
-        try_all(&b, 0, false, 0, 0, 0.0);
-        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_SMALLEST, 0, 1024, &arena, &answer, &err));
-        CHECK(answer.possible && answer.peak_bytes == b.smallest);
-        for (int64_t more = -1; more < 200; more += 13) {
-            b.budget = b.smallest + more;
-            b.seconds = 1e300;
-            try_all(&b, 0, false, 0, 0, 0.0);
-            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, b.budget, 1024, &arena, &answer,
-                                      &err));
-            CHECK(answer.possible == (b.seconds < 1e300));
-            CHECK(!answer.possible || answer.seconds == b.seconds);
-            CHECK(!answer.possible || answer.peak_bytes <= b.budget);
-            compared += answer.possible ? 1 : 0;
-        }
-        CHECK(arena.used_bytes == 0);
+        random_chain_of(seed, n, is_long ? 2 : OPTIONS_MAX, is_long ? 2 : TILES, &c);
+        compared += compare_chain(&c, is_long ? 40 : 13, &arena);
     }
     CHECK(compared > 2000);
 }
@@ -164,8 +192,8 @@ static void more_bytes_are_never_slower(void **unused)
         snug_arena_init(&arena, "chain", block, sizeof block);
         random_chain(seed, STAGES_MAX, &c);
         for (int64_t budget = 0; budget < 1000; budget += 7) {
-            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, budget, 1024, &arena, &answer,
-                                      &err));
+            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, budget, INFINITY, 1024, &arena,
+                                      &answer, &err));
             CHECK(answer.possible || !possible);
             CHECK(!answer.possible || answer.seconds <= before);
             possible = answer.possible;
@@ -188,8 +216,10 @@ static void thinned_fronts_stay_possible(void **unused)
         snug_chain_answer thin = {.segments = segments};
         snug_arena_init(&arena, "chain", block, sizeof block);
         random_chain(seed, STAGES_MAX, &c);
-        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, 1024, &arena, &exact, &err));
-        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, 8, &arena, &thin, &err));
+        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, INFINITY, 1024, &arena, &exact,
+                                  &err));
+        CHECK_OK(
+            snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, INFINITY, 8, &arena, &thin, &err));
         CHECK(!thin.possible || (exact.possible && thin.seconds >= exact.seconds));
         CHECK(!thin.possible || thin.peak_bytes <= 300);
     }
