@@ -337,6 +337,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
 {
     snug_status status = SNUG_OK;
     void *memory = NULL;
+    snug_heap_tame_malloc(); /* Foreign code must not hold what it freed when the floor is read. */
     SNUG_TRY(
         snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_session), false, &memory, err));
     snug_session *session = memory;

@@ -31,6 +31,7 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     snug_heap_usage usage;
     snug_session_bytes *bytes = &session->bytes;
     int64_t floor = 0;
+    snug_heap_trim_malloc();
     SNUG_TRY(snug_floor_read(&floor, err));
     snug_heap_usage_read(&usage);
     bytes->floor = floor + TOUCH_BYTES;
