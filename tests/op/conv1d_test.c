@@ -307,35 +307,6 @@ static void near_the_reference_in_double(void **state)
     }
 }
 
-static void relu_gradient_follows_the_output(void **state)
-{
-    SNUG_UNUSED(state);
-    enum { COUNT = 70000 };
-    test_random random = {.state = 14};
-    float *y = test_floats(COUNT);
-    float *dy = test_floats(COUNT);
-    fill_random(&random, y, COUNT);
-    fill_random(&random, dy, COUNT);
-    y[5] = 0.0f;
-    y[6] = -0.0f;
-    y[7] = NAN;
-    double *ref_y = to_doubles(y, COUNT);
-    double *expected = to_doubles(dy, COUNT);
-    snug_ref_relu_backward(COUNT, ref_y, expected, expected);
-    const snug_parallel parallel = test_runner(2);
-    snug_relu_gradient(COUNT, y, dy, &parallel);
-    for (int64_t i = 0; i < COUNT; i++) {
-        CHECK(dy[i] == (float)expected[i]);
-    }
-    CHECK(dy[5] == 0.0f);
-    CHECK(dy[6] == 0.0f);
-    CHECK(dy[7] != 0.0f);
-    free(y);
-    free(dy);
-    free(ref_y);
-    free(expected);
-}
-
 /* A NaN in one step of x shows in the outputs that read it and in no other; through relu too. */
 static void nan_is_seen(void **state)
 {
@@ -377,7 +348,6 @@ int main(void)
         cmocka_unit_test(bits_are_those_of_the_chains),
         cmocka_unit_test(special_shapes_keep_the_bits),
         cmocka_unit_test(near_the_reference_in_double),
-        cmocka_unit_test(relu_gradient_follows_the_output),
         cmocka_unit_test(nan_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,8 +70,8 @@ void snug_conv1d_forward_pack(const snug_conv1d *conv, const float *w, float *pa
     snug_gemm_pack_b(conv->isa, conv->taps * conv->channels, conv->filters, &b, packed, parallel);
 }
 
-int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t samples,
-                                          int32_t threads, bool has_packed)
+int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t samples, int32_t threads,
+                                          bool has_packed)
 {
     snug_gemm_call call = forward_call(conv, samples);
     const int64_t unpacked_bytes = snug_gemm_scratch_bytes(&call, threads);
@@ -329,26 +329,4 @@ void snug_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const float
 {
     sum_work work = {.samples = samples, .rows = rows, .cols = cols, .dy = dy, .db = db};
     snug_parallel_run(parallel, snug_ceil_div(cols, SUM_COLS), bias_gradient_part, &work);
-}
-
-typedef struct relu_work {
-    int64_t count;
-    const float *y;
-    float *dy;
-} relu_work;
-
-static void relu_gradient_part(void *context, int64_t part, int32_t thread)
-{
-    SNUG_UNUSED(thread);
-    const relu_work *work = context;
-    const int64_t end = snug_min_i64((part + 1) * RELU_BLOCK, work->count);
-    for (int64_t i = part * RELU_BLOCK; i < end; i++) {
-        work->dy[i] = work->y[i] <= 0.0f ? 0.0f : work->dy[i];
-    }
-}
-
-void snug_relu_gradient(int64_t count, const float *y, float *dy, const snug_parallel *parallel)
-{
-    relu_work work = {.count = count, .y = y, .dy = dy};
-    snug_parallel_run(parallel, snug_ceil_div(count, RELU_BLOCK), relu_gradient_part, &work);
 }

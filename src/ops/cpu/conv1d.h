@@ -130,16 +130,4 @@ void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const
 void snug_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const float *dy, float *db,
                         const snug_parallel *parallel);
 
-/**
- * Gradient through max(0, .) from its output, in place: dy becomes 0 where y <= 0. Where y is NaN
- * the gradient passes, as in torch.
- *
- * @param         count  Elements, >= 0.
- * @param[in]     y      The output of the forward pass.
- * @param[in,out] dy     The gradient of y.
- * @mem     Allocates nothing.
- * @threads Reentrant.
- */
-void snug_relu_gradient(int64_t count, const float *y, float *dy, const snug_parallel *parallel);
-
 #endif

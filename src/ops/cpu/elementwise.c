@@ -11,7 +11,6 @@ enum { PART = 16384 }; /* Elements of a part: three arrays of it fit the second-
 typedef struct element_context {
     const snug_lane_kernels *kernels;
     int64_t count;
-    float factor;
     const float *a;
     const float *b;
     float *y;
@@ -33,22 +32,6 @@ static void add_part(void *opaque, int64_t part, int32_t thread)
     c->kernels->add(snug_min_i64(PART, c->count - at), c->a + at, c->b + at, c->y + at);
 }
 
-static void scale_part(void *opaque, int64_t part, int32_t thread)
-{
-    const element_context *c = opaque;
-    const int64_t at = part * PART;
-    SNUG_UNUSED(thread);
-    c->kernels->scale(snug_min_i64(PART, c->count - at), c->factor, c->a + at, c->y + at);
-}
-
-static void copy_part(void *opaque, int64_t part, int32_t thread)
-{
-    const element_context *c = opaque;
-    const int64_t at = part * PART;
-    SNUG_UNUSED(thread);
-    memcpy(c->y + at, c->a + at, (size_t)snug_min_i64(PART, c->count - at) * sizeof(float));
-}
-
 void snug_relu_backward(snug_kernel_isa isa, int64_t count, const float *y, const float *dy,
                         float *dx, const snug_parallel *parallel)
 {
@@ -63,20 +46,6 @@ void snug_add(snug_kernel_isa isa, int64_t count, const float *a, const float *b
     element_context context = {
         .kernels = snug_lane_kernels_of(isa), .count = count, .a = a, .b = b, .y = y};
     snug_parallel_run(parallel, snug_ceil_div(count, PART), add_part, &context);
-}
-
-void snug_scale(snug_kernel_isa isa, int64_t count, float factor, const float *x, float *y,
-                const snug_parallel *parallel)
-{
-    element_context context = {
-        .kernels = snug_lane_kernels_of(isa), .count = count, .factor = factor, .a = x, .y = y};
-    snug_parallel_run(parallel, snug_ceil_div(count, PART), scale_part, &context);
-}
-
-void snug_copy(int64_t count, const float *x, float *y, const snug_parallel *parallel)
-{
-    element_context context = {.count = count, .a = x, .y = y};
-    snug_parallel_run(parallel, snug_ceil_div(count, PART), copy_part, &context);
 }
 
 typedef struct crop_context {

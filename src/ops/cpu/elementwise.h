@@ -22,13 +22,6 @@ void snug_relu_backward(snug_kernel_isa isa, int64_t count, const float *y, cons
 void snug_add(snug_kernel_isa isa, int64_t count, const float *a, const float *b, float *y,
               const snug_parallel *parallel);
 
-/** y = factor * x. */
-void snug_scale(snug_kernel_isa isa, int64_t count, float factor, const float *x, float *y,
-                const snug_parallel *parallel);
-
-/** y = x; no overlap. */
-void snug_copy(int64_t count, const float *x, float *y, const snug_parallel *parallel);
-
 /** Shapes of the skip that uses the last rows of a longer sequence. */
 typedef struct snug_crop_shape {
     int64_t samples; /* N >= 0. */

@@ -61,7 +61,6 @@ typedef struct snug_lane_kernels {
     void (*sigmoid)(int64_t count, const float *x, float *y);
     void (*tanh)(int64_t count, const float *x, float *y);
     void (*add)(int64_t count, const float *a, const float *b, float *y);
-    void (*scale)(int64_t count, float factor, const float *x, float *y);
     void (*axpy)(int64_t count, float factor, const float *x,
                  float *y); /* y = fma(factor, x, y). */
     void (*blend)(int64_t count, float wa, const float *a, float wb, const float *b, float *y);

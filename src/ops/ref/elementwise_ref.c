@@ -14,13 +14,6 @@ void snug_ref_add(int64_t count, const double *a, const double *b, double *y)
     }
 }
 
-void snug_ref_scale(int64_t count, double factor, const double *x, double *y)
-{
-    for (int64_t i = 0; i < count; i++) {
-        y[i] = factor * x[i];
-    }
-}
-
 /** Where element (n, t, c) of the shorter sequence lies in the longer one. */
 static int64_t cropped_index(const snug_crop_shape *s, int64_t n, int64_t t, int64_t c)
 {

@@ -13,9 +13,6 @@ void snug_ref_relu_backward(int64_t count, const double *y, const double *dy, do
 /** y = a + b. */
 void snug_ref_add(int64_t count, const double *a, const double *b, double *y);
 
-/** y = factor * x. */
-void snug_ref_scale(int64_t count, double factor, const double *x, double *y);
-
 /** y[n,t] = a[n,t] + b[n, t + T' - T]. */
 void snug_ref_add_crop(const snug_crop_shape *shape, const double *a, const double *b, double *y);
 
