@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/checked.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/explain.h"
 #include "plan/plan.h"
@@ -37,11 +37,11 @@ static void check(snug_status status, const snug_error *err)
 static void build_model(snug_graph *graph, snug_arena *arena, double clip_norm)
 {
     snug_error err = {0};
-    snug_model_options options;
+    snug_tds_lstm_options options;
     snug_optim_options optim;
-    check(snug_model_preset("regression_vemg2pose", &options, &err), &err);
+    check(snug_tds_lstm_preset("regression_vemg2pose", &options, &err), &err);
     check(snug_graph_init(graph, arena, 1024, 4096, &err), &err);
-    check(snug_model_build(graph, &options, &err), &err);
+    check(snug_tds_lstm_build(graph, &options, &err), &err);
     check(snug_graph_backward(graph, &err), &err);
     check(snug_optim_defaults("adamw", &optim, &err), &err);
     optim.clip_norm = clip_norm;

@@ -59,8 +59,8 @@ static void book(profile *p)
     if (p->call < 0) {
         return;
     }
-    const snug_graph *graph = &p->session->graph;
-    const snug_node_id node = p->session->train.calls[p->call].node;
+    const snug_graph *graph = &snug_session_main(p->session)->graph;
+    const snug_node_id node = snug_session_main(p->session)->train.calls[p->call].node;
     snug_op_view view;
     snug_graph_view(graph, node, &view);
     op_time *op = find(p, graph->nodes[node].op->name);
@@ -73,7 +73,7 @@ static void book(profile *p)
     op->flops += view.node->op->cost(&view, p->count).flops;
     op->calls++;
     double predicted = 0.0;
-    view.variant = p->session->train.variants[node];
+    view.variant = snug_session_main(p->session)->train.variants[node];
     (void)snug_cost_look_up(p->session->costs.points, p->session->costs.point_count,
                             snug_cost_kind(&view), p->count, &predicted);
     op->predicted += predicted;
@@ -148,11 +148,12 @@ static snug_status run(profile *p, int64_t steps, snug_error *err)
                                         .epsilon = 1e-8,
                                         .clip_norm = 1.0};
         if (i == 1 || steps == 1) { /* The first step only warms up. */
-            snug_exec_set_probe(session->exec_train, probe, p);
+            snug_exec_set_probe(snug_session_main(session)->exec_train, probe, p);
         }
         const int64_t start = now(p);
         p->call = -1;
-        SNUG_TRY(snug_exec_step(session->exec_train, &step, &session->calls, err));
+        SNUG_TRY(
+            snug_exec_step(snug_session_main(session)->exec_train, &step, &session->calls, err));
         book(p);
         const double seconds = (double)(now(p) - start) * 1e-9;
         p->step_seconds = i == 1 || seconds < p->step_seconds ? seconds : p->step_seconds;
@@ -190,9 +191,10 @@ int main(int argc, char **argv)
     qsort(p.ops, (size_t)p.op_count, sizeof p.ops[0], by_time);
     const double counted = steps > 1 ? (double)(steps - 1) : 1.0;
     double seconds = 0.0, flops = 0.0, fastest = 0.0, predicted = 0.0;
-    for (int64_t c = 0; c < CALLS_MAX && c < p.session->train.call_count; c++) {
-        const snug_node_id node = p.session->train.calls[c].node;
-        find(&p, p.session->graph.nodes[node].op->name)->fastest += p.best[c] * (double)p.turns[c];
+    for (int64_t c = 0; c < CALLS_MAX && c < snug_session_main(p.session)->train.call_count; c++) {
+        const snug_node_id node = snug_session_main(p.session)->train.calls[c].node;
+        find(&p, snug_session_main(p.session)->graph.nodes[node].op->name)->fastest +=
+            p.best[c] * (double)p.turns[c];
     }
     for (int64_t i = 0; i < p.op_count; i++) {
         seconds += p.ops[i].seconds / counted;
@@ -204,7 +206,7 @@ int main(int argc, char **argv)
         "roof %.1f GF/s, %s, %d threads; fastest step %.3f s, %.1f GF, %.1f %% of the roof; "
         "predicted %.3f s\n",
         roof, snug_isa_name(p.session->isa), p.session->threads, p.step_seconds, flops * 1e-9,
-        100.0 * flops * 1e-9 / p.step_seconds / roof, p.session->train.seconds);
+        100.0 * flops * 1e-9 / p.step_seconds / roof, snug_session_main(p.session)->train.seconds);
     (void)printf("%-24s%10s%10s%10s%8s%10s%10s%8s\n", "op", "seconds", "fastest", "predicted",
                  "share", "GF", "GF/s", "calls");
     for (int64_t i = 0; i < p.op_count; i++) {

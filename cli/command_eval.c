@@ -2,14 +2,16 @@
 
 #include <string.h>
 
-enum { METRICS = 4 };
+enum { METRICS = SNUG_METRICS_MAX + 1 };
 
-static void read_metrics(const snug_evaluation *evaluation, cli_metric out[METRICS])
+/** "loss" and what the family measures; answers how many. */
+static int read_metrics(double loss, const snug_metric *metrics, int count, cli_metric out[METRICS])
 {
-    out[0] = (cli_metric){"loss", evaluation->loss};
-    out[1] = (cli_metric){"mse", evaluation->mse};
-    out[2] = (cli_metric){"mae", evaluation->mae};
-    out[3] = (cli_metric){"r2", evaluation->r2};
+    out[0] = (cli_metric){"loss", loss};
+    for (int i = 0; i < count; i++) {
+        out[i + 1] = (cli_metric){metrics[i].name, metrics[i].value};
+    }
+    return count + 1;
 }
 
 static int evaluate(const cli_line *line, snug_session *session, snug_part part)
@@ -32,8 +34,9 @@ static int evaluate(const cli_line *line, snug_session *session, snug_part part)
     if (status != SNUG_OK) {
         return cli_failed(status, &err);
     }
-    read_metrics(&evaluation, metrics);
-    return cli_fail_on_holds(line, metrics, METRICS) ? CLI_EXIT_CONDITION : CLI_EXIT_DONE;
+    const int count =
+        read_metrics(evaluation.loss, evaluation.metrics, evaluation.metric_count, metrics);
+    return cli_fail_on_holds(line, metrics, count) ? CLI_EXIT_CONDITION : CLI_EXIT_DONE;
 }
 
 int cli_run_eval(const cli_line *line)
@@ -44,15 +47,13 @@ int cli_run_eval(const cli_line *line)
     if (line->values.part != NULL) {
         (void)cli_part(line->values.part, &part);
     }
-    read_metrics(&(snug_evaluation){0}, metrics);
-    if (!cli_fail_on_check(line, metrics, METRICS)) {
-        return CLI_EXIT_USAGE;
-    }
     snug_session *session = cli_open_run(line, SNUG_PURPOSE_EVAL, &code);
     if (session == NULL) {
         return code;
     }
-    code = evaluate(line, session, part);
+    snug_metric measured[SNUG_METRICS_MAX];
+    const int count = read_metrics(0.0, measured, snug_session_metrics(session, measured), metrics);
+    code = cli_fail_on_check(line, metrics, count) ? evaluate(line, session, part) : CLI_EXIT_USAGE;
     snug_session_close(session);
     return code;
 }

@@ -4,19 +4,34 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { METRICS = 9, RUNS_MAX = 10000 };
+enum { OWN_METRICS = 6, METRICS = OWN_METRICS + SNUG_METRICS_MAX, RUNS_MAX = 10000 };
 
-static void read_metrics(const snug_run_summary *summary, cli_metric out[METRICS])
+/** The run's own figures, then "validation_..." of the family; answers how many. */
+static int read_metrics(const snug_run_summary *summary, char names[SNUG_METRICS_MAX][64],
+                        cli_metric out[METRICS])
 {
     out[0] = (cli_metric){"peak", (double)summary->peak_rss_bytes};
     out[1] = (cli_metric){"loss", summary->loss};
     out[2] = (cli_metric){"validation_loss", summary->validation_loss};
-    out[3] = (cli_metric){"validation_mse", summary->validation_mse};
-    out[4] = (cli_metric){"validation_mae", summary->validation_mae};
-    out[5] = (cli_metric){"validation_r2", summary->validation_r2};
-    out[6] = (cli_metric){"step_seconds_median", summary->step_seconds_median};
-    out[7] = (cli_metric){"allocations_after_seal", (double)summary->allocations_after_seal};
-    out[8] = (cli_metric){"seconds", summary->seconds};
+    out[3] = (cli_metric){"step_seconds_median", summary->step_seconds_median};
+    out[4] = (cli_metric){"allocations_after_seal", (double)summary->allocations_after_seal};
+    out[5] = (cli_metric){"seconds", summary->seconds};
+    for (int i = 0; i < summary->validation_metric_count; i++) {
+        (void)snprintf(names[i], sizeof names[i], "validation_%s",
+                       summary->validation_metrics[i].name);
+        out[OWN_METRICS + i] = (cli_metric){names[i], summary->validation_metrics[i].value};
+    }
+    return OWN_METRICS + summary->validation_metric_count;
+}
+
+/** False after a message: --fail-on names what this run will not measure. */
+static bool conditions_are_known(const cli_line *line, const snug_config *config)
+{
+    snug_run_summary none = {0};
+    char names[SNUG_METRICS_MAX][64];
+    cli_metric metrics[METRICS];
+    none.validation_metric_count = snug_config_metrics(config, none.validation_metrics);
+    return cli_fail_on_check(line, metrics, read_metrics(&none, names, metrics));
 }
 
 /* runs/NAME-1, runs/NAME-2, ...: the first that is not there. */
@@ -72,6 +87,7 @@ static int train_and_report(const cli_line *line, snug_session *session, const c
 {
     snug_run_summary summary = {0};
     snug_error err = {0};
+    char names[SNUG_METRICS_MAX][64];
     cli_metric metrics[METRICS];
     cli_note("run folder: %s", out);
     const int code = cli_train(line, session, &summary);
@@ -86,8 +102,8 @@ static int train_and_report(const cli_line *line, snug_session *session, const c
     if (!line->json && code == CLI_EXIT_DONE) {
         (void)printf("Next      snug eval %s --part test\n", out);
     }
-    read_metrics(&summary, metrics);
-    if (code == CLI_EXIT_DONE && cli_fail_on_holds(line, metrics, METRICS)) {
+    const int count = read_metrics(&summary, names, metrics);
+    if (code == CLI_EXIT_DONE && cli_fail_on_holds(line, metrics, count)) {
         return CLI_EXIT_CONDITION;
     }
     return code;
@@ -97,12 +113,7 @@ int cli_run_train(const cli_line *line)
 {
     int code = CLI_EXIT_DONE;
     char chosen[4096];
-    cli_metric metrics[METRICS];
     const char *out = line->values.out;
-    read_metrics(&(snug_run_summary){0}, metrics);
-    if (!cli_fail_on_check(line, metrics, METRICS)) {
-        return CLI_EXIT_USAGE;
-    }
     if (line->values.resume && out == NULL) {
         cli_error("--resume needs the folder of the run: --out RUN");
         return CLI_EXIT_USAGE;
@@ -110,6 +121,10 @@ int cli_run_train(const cli_line *line)
     snug_config *config = cli_open_config(line, line->positionals[0], &code);
     if (config == NULL) {
         return code;
+    }
+    if (!conditions_are_known(line, config)) {
+        snug_config_close(config);
+        return CLI_EXIT_USAGE;
     }
     if (out == NULL && !line->values.dry_run) {
         if (!choose_run(line->positionals[0], chosen)) {

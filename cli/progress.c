@@ -104,11 +104,12 @@ static void on_evaluation(void *context, const snug_evaluation *report)
         return;
     }
     clear_live(progress);
-    (void)fprintf(stderr,
-                  "      validation after step %" PRId64
-                  ": loss %.5g  mae %.5g  mse %.5g  r2 %.4f%s\n",
-                  report->step, report->loss, report->mae, report->mse, report->r2,
-                  report->best ? "  best so far" : "");
+    (void)fprintf(stderr, "      validation after step %" PRId64 ": loss %.5g", report->step,
+                  report->loss);
+    for (int i = 0; i < report->metric_count; i++) {
+        (void)fprintf(stderr, "  %s %.5g", report->metrics[i].name, report->metrics[i].value);
+    }
+    (void)fprintf(stderr, "%s\n", report->best ? "  best so far" : "");
 }
 
 static void on_checkpoint(void *context, const snug_checkpoint_report *report)

@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "base/philox.h"
 #include "exec/exec.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/build.h"
 #include "plan/verify.h"
@@ -29,10 +29,10 @@ static inline void plan_case_model_clipped(plan_case *c, int64_t window, bool ma
                                            snug_model_purpose purpose, double clip_norm)
 {
     snug_error err = {0};
-    snug_model_options options;
+    snug_tds_lstm_options options;
     snug_optim_options optim;
     snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    CHECK_OK(snug_model_preset("tds_lstm", &options, &err));
+    CHECK_OK(snug_tds_lstm_preset("tds_lstm", &options, &err));
     options.purpose = purpose;
     options.inputs = 4;
     options.targets = 3;
@@ -41,7 +41,7 @@ static inline void plan_case_model_clipped(plan_case *c, int64_t window, bool ma
     options.layers = 2;
     options.has_mask = mask && purpose != SNUG_MODEL_PREDICT;
     CHECK_OK(snug_graph_init(&c->graph, &c->arena, 1024, 4096, &err));
-    CHECK_OK(snug_model_build(&c->graph, &options, &err));
+    CHECK_OK(snug_tds_lstm_build(&c->graph, &options, &err));
     if (purpose == SNUG_MODEL_TRAIN) {
         CHECK_OK(snug_graph_backward(&c->graph, &err));
         CHECK_OK(snug_optim_defaults("adamw", &optim, &err));

@@ -67,10 +67,10 @@ typedef struct snug_plan_summary {
     int64_t category_bytes[SNUG_PLAN_CATEGORIES]; /**< See snug_plan_category_name(). */
     int64_t micro_batch;                          /**< Samples computed at once. */
     int64_t accumulation;                         /**< Micro-batches per optimizer step. */
-    double time_ratio; /**< Predicted time of a step over that of the fastest plan; >= 1. */
+    double time_ratio;   /**< Predicted time of a step over that of the fastest plan; >= 1. */
     double step_seconds; /**< Predicted time of a training step; 0 when nothing is trained. */
     bool costs_measured; /**< By the speed of ops on this machine; else by default figures. */
-    const char *isa;   /**< "avx2", "avx512", "scalar"; static. */
+    const char *isa;     /**< "avx2", "avx512", "scalar"; static. */
     int64_t threads;
 } snug_plan_summary;
 
@@ -131,17 +131,35 @@ typedef struct snug_step_report {
     int64_t budget_bytes;
 } snug_step_report;
 
+enum { SNUG_METRICS_MAX = 8 };
+
+/** One figure of an evaluation. */
+typedef struct snug_metric {
+    const char *name; /**< "mae", "accuracy", ...; static. */
+    double value;
+} snug_metric;
+
+/** One figure for each item: for each target, for each class. */
+typedef struct snug_item_metric {
+    const char *name;     /**< Static. */
+    const double *values; /**< [item_count] */
+} snug_item_metric;
+
 /** One evaluation. Arrays are valid during the callback, or until the session's next call. */
 typedef struct snug_evaluation {
     int64_t step;
     int64_t epoch;
     int64_t samples;
-    double loss, mse, mae, r2; /**< Over all valid target elements. */
-    int64_t target_count;
-    const double *target_mse; /**< [target_count] each. */
-    const double *target_mae;
-    const double *target_r2;
-    bool best; /**< The lowest validation loss so far. */
+    double loss; /**< Mean over everything that counts: valid target elements, labelled texts. */
+    int32_t metric_count;
+    snug_metric metrics[SNUG_METRICS_MAX]; /**< Over all items. */
+    const char *item;                      /**< What an item is: "target", "class"; static. */
+    int64_t item_count;                    /**< 0: nothing was evaluated. */
+    const char *const *item_names;         /**< NULL: they have none but their number. */
+    int32_t item_metric_count;
+    snug_item_metric item_metrics[SNUG_METRICS_MAX];
+    const int64_t *confusion; /**< [item_count, item_count], true class by row; NULL: none. */
+    bool best;                /**< The lowest validation loss so far. */
 } snug_evaluation;
 
 typedef struct snug_checkpoint_report {
@@ -172,9 +190,11 @@ typedef struct snug_run_summary {
     int64_t samples;
     double seconds;
     double step_seconds_median;
-    double predicted_step_seconds; /**< What the plan said. */
-    double loss;                                                           /**< Of the last step. */
-    double validation_loss, validation_mse, validation_mae, validation_r2; /**< NaN: none. */
+    double predicted_step_seconds;   /**< What the plan said. */
+    double loss;                     /**< Of the last step. */
+    double validation_loss;          /**< NaN: none. */
+    int32_t validation_metric_count; /**< 0: none. */
+    snug_metric validation_metrics[SNUG_METRICS_MAX];
     char weights_sha256[65];
     char loss_sha256[65]; /**< Over the bits of every step's loss. */
     const char *isa;      /**< Static. */
@@ -235,6 +255,12 @@ typedef enum snug_part {
 SNUG_API SNUG_MUST_CHECK snug_status snug_session_eval(snug_session *session, snug_part part,
                                                        const snug_observer *observer,
                                                        snug_evaluation *out, snug_error *err);
+
+/** The figures that evaluations of this session will have, NaN each; answers how many. */
+SNUG_API int32_t snug_session_metrics(const snug_session *session,
+                                      snug_metric out[SNUG_METRICS_MAX]);
+/** The same before a session is opened; 0 when there is no model of the configured name. */
+SNUG_API int32_t snug_config_metrics(const snug_config *config, snug_metric out[SNUG_METRICS_MAX]);
 
 /** Writes an evaluation: a table for people, or schema snug.eval/1. */
 SNUG_API SNUG_MUST_CHECK snug_status snug_evaluation_write(const snug_evaluation *evaluation,

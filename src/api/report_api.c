@@ -4,6 +4,7 @@
 #include "api/inside.h"
 #include "base/json.h"
 #include "snug/session.h"
+#include "train/journal.h"
 #include "train/session.h"
 #include "train/summary.h"
 
@@ -40,8 +41,12 @@ static void summary_text(const snug_run_summary *s, const char *out, snug_text *
                   s->allocations_after_seal);
     snug_text_add(text, "Loss      %.6g in the last step\n", s->loss);
     if (!isnan(s->validation_loss)) {
-        snug_text_add(text, "Validation  loss %.6g  mae %.6g  mse %.6g  r2 %.4f\n",
-                      s->validation_loss, s->validation_mae, s->validation_mse, s->validation_r2);
+        snug_text_add(text, "Validation  loss %.6g", s->validation_loss);
+        for (int32_t i = 0; i < s->validation_metric_count; i++) {
+            snug_text_add(text, "  %s %.6g", s->validation_metrics[i].name,
+                          s->validation_metrics[i].value);
+        }
+        snug_text_add(text, "\n");
     }
     snug_text_add(text, "Hashes    weights %.16s  losses %.16s\n", s->weights_sha256,
                   s->loss_sha256);
@@ -64,25 +69,55 @@ snug_status snug_session_summary_write(const snug_session *session, snug_format 
     return snug_report_send(&report, write, context, err);
 }
 
+static void confusion_json(const snug_evaluation *e, snug_json_writer *json)
+{
+    snug_json_key(json, "confusion");
+    snug_json_array_begin(json);
+    for (int64_t row = 0; row < e->item_count; row++) {
+        snug_json_array_begin(json);
+        for (int64_t column = 0; column < e->item_count; column++) {
+            snug_json_i64(json, e->confusion[row * e->item_count + column]);
+        }
+        snug_json_array_end(json);
+    }
+    snug_json_array_end(json);
+}
+
 static void evaluation_json(const snug_evaluation *e, snug_text *text)
 {
-    const struct {
-        const char *key;
-        double value;
-    } numbers[] = {{"loss", e->loss}, {"mse", e->mse}, {"mae", e->mae}, {"r2", e->r2}};
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
     snug_json_put_string(&json, "schema", "snug.eval/1");
     snug_json_put_i64(&json, "step", e->step);
     snug_json_put_i64(&json, "samples", e->samples);
-    for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        snug_json_put_f64(&json, numbers[i].key, numbers[i].value);
+    snug_journal_metrics(e, &json);
+    if (e->item_names != NULL) {
+        snug_json_key(&json, "names");
+        snug_json_array_begin(&json);
+        for (int64_t k = 0; k < e->item_count; k++) {
+            snug_json_string(&json, e->item_names[k]);
+        }
+        snug_json_array_end(&json);
     }
-    snug_json_put_f64s(&json, "target_mse", e->target_mse, e->target_count);
-    snug_json_put_f64s(&json, "target_mae", e->target_mae, e->target_count);
-    snug_json_put_f64s(&json, "target_r2", e->target_r2, e->target_count);
+    if (e->confusion != NULL) {
+        confusion_json(e, &json);
+    }
     snug_json_object_end(&json);
+    snug_text_add(text, "\n");
+}
+
+/** A line of the table: a name and a figure for each column. */
+static void evaluation_line(const snug_evaluation *e, int64_t item, snug_text *text)
+{
+    if (e->item_names != NULL) {
+        snug_text_add(text, "  %-16s", e->item_names[item]);
+    } else {
+        snug_text_add(text, "  %-16" PRId64, item);
+    }
+    for (int32_t i = 0; i < e->item_metric_count; i++) {
+        snug_text_add(text, " %12.6g", e->item_metrics[i].values[item]);
+    }
     snug_text_add(text, "\n");
 }
 
@@ -90,13 +125,17 @@ static void evaluation_text(const snug_evaluation *e, snug_text *text)
 {
     snug_text_add(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples,
                   e->step);
-    snug_text_add(text, "  %-10s %12s %12s %9s\n", "target", "mae", "mse", "r2");
-    snug_text_add(text, "  %-10s %12.6g %12.6g %9.4f\n", "all", e->mae, e->mse, e->r2);
-    for (int64_t k = 0; e->target_mae != NULL && k < e->target_count; k++) {
-        snug_text_add(text, "  %-10" PRId64 " %12.6g %12.6g %9.4f\n", k, e->target_mae[k],
-                      e->target_mse[k], e->target_r2[k]);
+    for (int32_t i = 0; i < e->metric_count; i++) {
+        snug_text_add(text, "  %-16s %12.6g\n", e->metrics[i].name, e->metrics[i].value);
     }
-    snug_text_add(text, "\n  loss %.6g\n", e->loss);
+    snug_text_add(text, "  %-16s %12.6g\n\n  %-16s", "loss", e->loss, e->item);
+    for (int32_t i = 0; i < e->item_metric_count; i++) {
+        snug_text_add(text, " %12s", e->item_metrics[i].name);
+    }
+    snug_text_add(text, "\n");
+    for (int64_t k = 0; k < e->item_count; k++) {
+        evaluation_line(e, k, text);
+    }
 }
 
 snug_status snug_evaluation_write(const snug_evaluation *evaluation, snug_format format,

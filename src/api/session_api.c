@@ -4,6 +4,7 @@
 #include "config/layers.h"
 #include "sys/file.h"
 #include "sys/heap.h"
+#include "train/family.h"
 #include "train/session.h"
 
 enum { CONFIG_BYTES = 128 << 10 };
@@ -43,4 +44,13 @@ snug_status snug_session_open(const snug_config *config, const snug_session_opti
     }
     *out_session = session;
     return SNUG_OK;
+}
+
+int32_t snug_config_metrics(const snug_config *config, snug_metric out[SNUG_METRICS_MAX])
+{
+    const snug_family *family = NULL;
+    snug_error ignored = {0};
+    return snug_failed(snug_family_find(config->settings.model_name, &family, &ignored))
+               ? 0
+               : snug_family_metrics(family, out);
 }

@@ -129,3 +129,15 @@ uint64_t snug_hash64(const void *data, int64_t bytes, uint64_t seed)
     }
     return hash;
 }
+
+uint64_t snug_hash64_f64(uint64_t hash, double value)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof bits);
+    return snug_hash64_mix(hash, bits);
+}
+
+uint64_t snug_hash64_text(uint64_t hash, const char *text)
+{
+    return snug_hash64(text, (int64_t)strlen(text), hash);
+}

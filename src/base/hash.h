@@ -20,5 +20,8 @@ void snug_sha256_hex(snug_sha256 *hash, char out[65]);
 uint64_t snug_hash64(const void *data, int64_t bytes, uint64_t seed);
 /** Mixes one word into a hash. */
 uint64_t snug_hash64_mix(uint64_t hash, uint64_t word);
+/** The same for the bits of a number, and for a string without its zero. */
+uint64_t snug_hash64_f64(uint64_t hash, double value);
+uint64_t snug_hash64_text(uint64_t hash, const char *text);
 
 #endif

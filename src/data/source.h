@@ -48,6 +48,8 @@ typedef struct snug_source_calls {
     /** Announces a batch; `next` (or NULL) is the one after it, to read ahead. */
     snug_status (*begin)(snug_source *source, const snug_source_batch *batch,
                          const snug_source_batch *next, snug_error *err);
+    /** Which bucket (shape of a batch) the batch begun is of; 0 where there is only one. */
+    int32_t (*bucket)(const snug_source *source);
     /** Number of valid target elements of the batch begun, known before any sample is read. */
     double (*normaliser)(const snug_source *source);
     /** Writes the next request of the schedule, which must be this one, to `out`. */

@@ -36,6 +36,20 @@ done:
     return status;
 }
 
+snug_status snug_graph_copy(const snug_graph *graph, snug_arena *arena, snug_graph *out,
+                            snug_error *err)
+{
+    snug_graph copy;
+    SNUG_TRY(snug_graph_init(&copy, arena, graph->node_count, graph->tensor_count, err));
+    memcpy(copy.nodes, graph->nodes, (size_t)graph->node_count * sizeof(snug_node));
+    memcpy(copy.tensors, graph->tensors, (size_t)graph->tensor_count * sizeof(snug_tensor));
+    copy.node_count = graph->node_count;
+    copy.tensor_count = graph->tensor_count;
+    copy.loss = graph->loss;
+    *out = copy;
+    return SNUG_OK;
+}
+
 snug_tensor_id snug_graph_find(const snug_graph *graph, const char *name)
 {
     for (int64_t i = 0; i < graph->tensor_count; i++) {

@@ -69,6 +69,10 @@ SNUG_MUST_CHECK snug_status snug_graph_init(snug_graph *graph, snug_arena *arena
                                             int64_t node_capacity, int64_t tensor_capacity,
                                             snug_error *err);
 
+/** A graph with the same nodes and tensors and no room for more, in `arena`. */
+SNUG_MUST_CHECK snug_status snug_graph_copy(const snug_graph *graph, snug_arena *arena,
+                                            snug_graph *out, snug_error *err);
+
 /** A parameter; SNUG_CODE_USAGE when the name is taken. */
 SNUG_MUST_CHECK snug_status snug_graph_parameter(snug_graph *graph, const char *name,
                                                  snug_shape shape, snug_init init,

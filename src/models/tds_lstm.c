@@ -3,13 +3,13 @@
 #include <stdio.h>
 
 #include "base/checked.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 
 /* The state of a build: what layers share. */
 typedef struct builder {
     snug_graph *graph;
-    const snug_model_options *options;
-    snug_model_shapes shapes;
+    const snug_tds_lstm_options *options;
+    snug_tds_lstm_shapes shapes;
     snug_tensor_id x; /* The newest activation. */
     int64_t rows;     /* Of x. */
     int64_t columns;  /* Of x. */
@@ -22,10 +22,10 @@ static snug_status refuse_stage(int64_t stage, const char *what, int64_t value, 
                      what, (long long)value);
 }
 
-static snug_status check_stage(const snug_model_options *options, int64_t i, int64_t columns,
+static snug_status check_stage(const snug_tds_lstm_options *options, int64_t i, int64_t columns,
                                snug_error *err)
 {
-    const snug_model_stage *s = &options->stages[i];
+    const snug_tds_lstm_stage *s = &options->stages[i];
     if (s->features < 1 || s->features > SNUG_CHANNELS_MAX) {
         return refuse_stage(i, "the number of features", s->features, err);
     }
@@ -49,13 +49,13 @@ static snug_status check_stage(const snug_model_options *options, int64_t i, int
 }
 
 /* Rows that the stages leave of the window, and the context they take; too short: less than 1. */
-static void stage_rows(const snug_model_options *options, snug_model_shapes *shapes)
+static void stage_rows(const snug_tds_lstm_options *options, snug_tds_lstm_shapes *shapes)
 {
     int64_t rows = options->window;
     int64_t context = 0;
     int64_t stride = 1;
     for (int64_t i = 0; i < options->stage_count; i++) {
-        const snug_model_stage *s = &options->stages[i];
+        const snug_tds_lstm_stage *s = &options->stages[i];
         if (s->conv_kernel > 0) {
             context += (s->conv_kernel - 1) * stride;
             stride *= s->conv_stride;
@@ -80,7 +80,7 @@ static int64_t round_half_even(double x)
     return rest > 0.5 || (rest == 0.5 && n % 2 != 0) ? n + 1 : n;
 }
 
-static snug_status check_numbers(const snug_model_options *o, snug_error *err)
+static snug_status check_numbers(const snug_tds_lstm_options *o, snug_error *err)
 {
     const struct {
         const char *name;
@@ -89,7 +89,7 @@ static snug_status check_numbers(const snug_model_options *o, snug_error *err)
         {"inputs", o->inputs, 1, SNUG_CHANNELS_MAX},
         {"targets", o->targets, 1, SNUG_CHANNELS_MAX},
         {"window", o->window, 1, INT64_C(1) << 32},
-        {"stage_count", o->stage_count, 1, SNUG_MODEL_STAGES_MAX},
+        {"stage_count", o->stage_count, 1, SNUG_TDS_LSTM_STAGES_MAX},
         {"projection", o->projection, 0, SNUG_CHANNELS_MAX},
         {"hidden", o->hidden, 1, INT64_C(1) << 16},
         {"layers", o->layers, 1, 4},
@@ -129,10 +129,10 @@ static snug_status check_numbers(const snug_model_options *o, snug_error *err)
     return SNUG_OK;
 }
 
-snug_status snug_model_resolve(const snug_model_options *options, snug_model_shapes *out,
-                               snug_error *err)
+snug_status snug_tds_lstm_resolve(const snug_tds_lstm_options *options, snug_tds_lstm_shapes *out,
+                                  snug_error *err)
 {
-    snug_model_shapes shapes = {0};
+    snug_tds_lstm_shapes shapes = {0};
     int64_t columns = options->inputs;
     int32_t streams = 0;
     SNUG_TRY(check_numbers(options, err));
@@ -166,10 +166,10 @@ snug_status snug_model_resolve(const snug_model_options *options, snug_model_sha
     if (options->rollout_rate > 0.0) {
         shapes.switch_step = round_half_even(options->position_seconds * options->rollout_rate);
     }
-    const bool present[SNUG_MODEL_STREAM_COUNT] = {
+    const bool present[SNUG_TDS_LSTM_STREAM_COUNT] = {
         true, options->purpose != SNUG_MODEL_PREDICT,
         options->purpose != SNUG_MODEL_PREDICT && options->has_mask, options->has_initial_state};
-    for (int32_t i = 0; i < SNUG_MODEL_STREAM_COUNT; i++) {
+    for (int32_t i = 0; i < SNUG_TDS_LSTM_STREAM_COUNT; i++) {
         shapes.stream[i] = present[i] ? streams++ : -1;
     }
     *out = shapes;
@@ -230,7 +230,7 @@ static const char *layer_name(const builder *b, const char *part, char out[SNUG_
     return out;
 }
 
-static snug_status add_conv_layer(builder *b, const snug_model_stage *stage, snug_error *err)
+static snug_status add_conv_layer(builder *b, const snug_tds_lstm_stage *stage, snug_error *err)
 {
     char name[SNUG_NAME_BYTES];
     SNUG_TRY(add_conv(b, layer_name(b, "conv", name), stage->conv_kernel, stage->conv_stride,
@@ -240,7 +240,7 @@ static snug_status add_conv_layer(builder *b, const snug_model_stage *stage, snu
     return SNUG_OK;
 }
 
-static snug_status add_tds_conv(builder *b, const snug_model_stage *stage, snug_tensor_id *out,
+static snug_status add_tds_conv(builder *b, const snug_tds_lstm_stage *stage, snug_tensor_id *out,
                                 snug_error *err)
 {
     const snug_attrs attrs = {.tds_conv = {.kernel = stage->kernel,
@@ -260,7 +260,7 @@ static snug_status add_tds_conv(builder *b, const snug_model_stage *stage, snug_
 }
 
 /* norm1(relu(conv(x)) + tail of x), then norm2(that + linear2(relu(linear1(that)))). */
-static snug_status add_tds_layer(builder *b, const snug_model_stage *stage, snug_error *err)
+static snug_status add_tds_layer(builder *b, const snug_tds_lstm_stage *stage, snug_error *err)
 {
     char name[SNUG_NAME_BYTES];
     snug_tensor_id y = SNUG_TENSOR_NONE;
@@ -293,7 +293,7 @@ static snug_status add_decoder_parameters(builder *b, int64_t outputs, snug_tens
                                           int32_t *count, snug_error *err)
 {
     static const char *const parts[4] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
-    const snug_model_options *o = b->options;
+    const snug_tds_lstm_options *o = b->options;
     const snug_init init = uniform((double)o->hidden);
     const int64_t state = o->mode == SNUG_DECODER_PLAIN ? 0 : o->targets;
     int32_t next = 2;
@@ -318,7 +318,7 @@ static snug_status add_decoder_parameters(builder *b, int64_t outputs, snug_tens
 
 static snug_status add_decoder(builder *b, snug_tensor_id initial, snug_error *err)
 {
-    const snug_model_options *o = b->options;
+    const snug_tds_lstm_options *o = b->options;
     const int64_t outputs =
         o->mode == SNUG_DECODER_POSITION_THEN_VELOCITY ? 2 * o->targets : o->targets;
     const snug_attrs attrs = {
@@ -346,7 +346,7 @@ static snug_status add_decoder(builder *b, snug_tensor_id initial, snug_error *e
 /* The loss, and what is shown to the caller. */
 static snug_status add_end(builder *b, snug_tensor_id target, snug_tensor_id mask, snug_error *err)
 {
-    const snug_model_options *o = b->options;
+    const snug_tds_lstm_options *o = b->options;
     const snug_attrs attrs = {.regression_loss = {.weight_mse = (float)o->weight_mse,
                                                   .weight_mae = (float)o->weight_mae,
                                                   .has_mask = o->has_mask}};
@@ -369,7 +369,7 @@ static snug_status add_end(builder *b, snug_tensor_id target, snug_tensor_id mas
 static snug_status add_encoder(builder *b, snug_error *err)
 {
     for (int64_t i = 0; i < b->options->stage_count; i++) {
-        const snug_model_stage *stage = &b->options->stages[i];
+        const snug_tds_lstm_stage *stage = &b->options->stages[i];
         if (stage->conv_kernel > 0) {
             SNUG_TRY(add_conv_layer(b, stage, err));
         }
@@ -384,7 +384,7 @@ static snug_status add_encoder(builder *b, snug_error *err)
 }
 
 /* One of the sources after the input, or none; `stream` is -1 when it is absent. */
-static snug_status add_source(builder *b, snug_model_stream stream, const char *name,
+static snug_status add_source(builder *b, snug_tds_lstm_stream stream, const char *name,
                               snug_dtype dtype, snug_shape shape, snug_tensor_id *out,
                               snug_error *err)
 {
@@ -396,7 +396,8 @@ static snug_status add_source(builder *b, snug_model_stream stream, const char *
     return SNUG_OK;
 }
 
-snug_status snug_model_build(snug_graph *graph, const snug_model_options *options, snug_error *err)
+snug_status snug_tds_lstm_build(snug_graph *graph, const snug_tds_lstm_options *options,
+                                snug_error *err)
 {
     snug_status status = SNUG_OK;
     builder b = {.graph = graph, .options = options};
@@ -406,21 +407,21 @@ snug_status snug_model_build(snug_graph *graph, const snug_model_options *option
     if (graph->node_count != 0 || graph->tensor_count != 0) {
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "a model is built into an empty graph");
     }
-    SNUG_TRY(snug_model_resolve(options, &b.shapes, err));
-    SNUG_TRY_DONE(add_source(&b, SNUG_MODEL_STREAM_INPUT, "input", SNUG_F32,
+    SNUG_TRY(snug_tds_lstm_resolve(options, &b.shapes, err));
+    SNUG_TRY_DONE(add_source(&b, SNUG_TDS_LSTM_STREAM_INPUT, "input", SNUG_F32,
                              snug_shape_2(options->window, options->inputs), &b.x, err));
     SNUG_TRY_DONE(add_encoder(&b, err));
     if (b.shapes.rollout_steps != b.shapes.encoder_rows) {
         SNUG_TRY_DONE(add_interpolate(&b, "features", b.shapes.rollout_steps, err));
     }
-    SNUG_TRY_DONE(add_source(&b, SNUG_MODEL_STREAM_INITIAL, "initial", SNUG_F32,
+    SNUG_TRY_DONE(add_source(&b, SNUG_TDS_LSTM_STREAM_INITIAL, "initial", SNUG_F32,
                              snug_shape_1(options->targets), &initial, err));
     SNUG_TRY_DONE(add_decoder(&b, initial, err));
     SNUG_TRY_DONE(add_interpolate(&b, SNUG_MODEL_PREDICTION_NAME, b.shapes.target_rows, err));
     const snug_shape target_shape = snug_shape_2(b.shapes.target_rows, options->targets);
-    SNUG_TRY_DONE(
-        add_source(&b, SNUG_MODEL_STREAM_TARGET, "target", SNUG_F32, target_shape, &target, err));
-    SNUG_TRY_DONE(add_source(&b, SNUG_MODEL_STREAM_MASK, "mask", SNUG_U8,
+    SNUG_TRY_DONE(add_source(&b, SNUG_TDS_LSTM_STREAM_TARGET, "target", SNUG_F32, target_shape,
+                             &target, err));
+    SNUG_TRY_DONE(add_source(&b, SNUG_TDS_LSTM_STREAM_MASK, "mask", SNUG_U8,
                              snug_shape_1(b.shapes.target_rows), &mask, err));
     SNUG_TRY_DONE(add_end(&b, target, mask, err));
 

@@ -2,6 +2,7 @@
 #ifndef SNUG_OPS_KERNEL_H
 #define SNUG_OPS_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/parallel.h"
@@ -14,6 +15,7 @@ typedef struct snug_step_context {
     int64_t epoch;
     int64_t first_position; /* Of the global batch's first sample in the order of the epoch. */
     int64_t batch;          /* Samples in this global batch. */
+    bool evaluation;        /* Dropout passes everything. */
     double normaliser;      /* Valid elements of the global batch; every share is divided by it. */
     int64_t step;           /* 1 for the first optimizer step. */
     double learning_rate, weight_decay, beta1, beta2, epsilon, momentum;

@@ -5,9 +5,9 @@
 #include "base/json.h"
 #include "base/text.h"
 
-int64_t snug_journal_line_bytes(int64_t targets)
+int64_t snug_journal_line_bytes(int64_t item_values)
 {
-    return 2048 + 3 * 26 * targets;
+    return 2048 + 26 * item_values;
 }
 
 snug_status snug_journal_open(const char *path, int64_t keep_bytes, char *line, int64_t line_bytes,
@@ -22,8 +22,8 @@ snug_status snug_journal_open(const char *path, int64_t keep_bytes, char *line, 
                        path, (long long)file.bytes, (long long)keep_bytes);
     }
     SNUG_TRY_DONE(snug_file_truncate(&file, keep_bytes, err));
-    *out = (snug_journal){
-        .file = file, .bytes = keep_bytes, .line = line, .line_bytes = line_bytes};
+    *out =
+        (snug_journal){.file = file, .bytes = keep_bytes, .line = line, .line_bytes = line_bytes};
 
 done:
     if (snug_failed(status)) {
@@ -63,27 +63,36 @@ snug_status snug_journal_step(snug_journal *journal, const snug_step_record *rec
     return append(journal, &text, err);
 }
 
-snug_status snug_journal_evaluation(snug_journal *journal, const snug_evaluation_record *record,
-                                    snug_error *err)
+void snug_journal_metrics(const snug_evaluation *evaluation, snug_json_writer *json)
+{
+    snug_json_put_f64(json, "loss", evaluation->loss);
+    for (int32_t i = 0; i < evaluation->metric_count; i++) {
+        snug_json_put_f64(json, evaluation->metrics[i].name, evaluation->metrics[i].value);
+    }
+    for (int32_t i = 0; i < evaluation->item_metric_count; i++) {
+        char key[64];
+        snug_text text;
+        snug_text_init(&text, key, sizeof key);
+        snug_text_add(&text, "%s_%s", evaluation->item, evaluation->item_metrics[i].name);
+        snug_json_put_f64s(json, key, evaluation->item_metrics[i].values, evaluation->item_count);
+    }
+}
+
+snug_status snug_journal_evaluation(snug_journal *journal, const snug_evaluation *evaluation,
+                                    double seconds, snug_error *err)
 {
     snug_text text;
     snug_json_writer json;
     snug_text_init(&text, journal->line, journal->line_bytes);
     snug_json_writer_init(&json, &text, false);
     snug_json_object_begin(&json);
-    snug_json_put_i64(&json, "step", record->step);
-    snug_json_put_i64(&json, "epoch", record->epoch);
+    snug_json_put_i64(&json, "step", evaluation->step);
+    snug_json_put_i64(&json, "epoch", evaluation->epoch);
     snug_json_key(&json, "evaluation");
     snug_json_object_begin(&json);
-    snug_json_put_i64(&json, "samples", record->samples);
-    snug_json_put_f64(&json, "loss", record->loss);
-    snug_json_put_f64(&json, "mse", record->mse);
-    snug_json_put_f64(&json, "mae", record->mae);
-    snug_json_put_f64(&json, "r2", record->r2);
-    snug_json_put_f64s(&json, "target_mse", record->target_mse, record->target_count);
-    snug_json_put_f64s(&json, "target_mae", record->target_mae, record->target_count);
-    snug_json_put_f64s(&json, "target_r2", record->target_r2, record->target_count);
-    snug_json_put_f64(&json, "seconds", record->seconds);
+    snug_json_put_i64(&json, "samples", evaluation->samples);
+    snug_journal_metrics(evaluation, &json);
+    snug_json_put_f64(&json, "seconds", seconds);
     snug_json_object_end(&json);
     snug_json_object_end(&json);
     return append(journal, &text, err);

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
+#include "base/json.h"
 #include "base/status.h"
+#include "snug/session.h"
 #include "sys/file.h"
 
 typedef struct snug_step_record {
@@ -16,15 +18,6 @@ typedef struct snug_step_record {
     int64_t rss_bytes, peak_rss_bytes;
 } snug_step_record;
 
-/** Metrics of one evaluation; per-target arrays are borrowed for the call. */
-typedef struct snug_evaluation_record {
-    int64_t step, epoch, samples; /* `samples` were evaluated. */
-    double loss, mse, mae, r2;
-    int64_t target_count;
-    const double *target_mse, *target_mae, *target_r2;
-    double seconds;
-} snug_evaluation_record;
-
 typedef struct snug_journal {
     snug_file file;
     int64_t bytes; /* Written so far. */
@@ -32,8 +25,8 @@ typedef struct snug_journal {
     int64_t line_bytes;
 } snug_journal;
 
-/** Bytes of the line buffer for `targets` targets. */
-int64_t snug_journal_line_bytes(int64_t targets);
+/** Bytes of the line buffer where an evaluation has so many values of items. */
+int64_t snug_journal_line_bytes(int64_t item_values);
 
 /**
  * Opens `path` for appending after its first `keep_bytes` bytes; what follows them is cut.
@@ -45,8 +38,10 @@ SNUG_MUST_CHECK snug_status snug_journal_open(const char *path, int64_t keep_byt
 SNUG_MUST_CHECK snug_status snug_journal_step(snug_journal *journal, const snug_step_record *record,
                                               snug_error *err);
 SNUG_MUST_CHECK snug_status snug_journal_evaluation(snug_journal *journal,
-                                                    const snug_evaluation_record *record,
-                                                    snug_error *err);
+                                                    const snug_evaluation *evaluation,
+                                                    double seconds, snug_error *err);
+/** The fields of an evaluation that are its figures, into an open object: "loss", "mae", ... */
+void snug_journal_metrics(const snug_evaluation *evaluation, snug_json_writer *json);
 /** A line for a remark: {"event": ..., "message": ...}. */
 SNUG_MUST_CHECK snug_status snug_journal_event(snug_journal *journal, const char *event,
                                                const char *message, snug_error *err);

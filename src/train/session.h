@@ -9,12 +9,11 @@
 
 #include "base/arena.h"
 #include "config/settings.h"
-#include "data/timeseries/timeseries.h"
+#include "data/source.h"
 #include "exec/exec.h"
 #include "graph/graph.h"
 #include "mem/budget.h"
 #include "mem/probe.h"
-#include "models/model.h"
 #include "optim/schedules.h"
 #include "plan/plan.h"
 #include "snug/session.h"
@@ -23,7 +22,6 @@
 #include "sys/thread.h"
 #include "train/checkpoint.h"
 #include "train/journal.h"
-#include "train/metrics.h"
 #include "train/state.h"
 
 /** Bytes that a run takes beside the arena, each known before anything large is taken. */
@@ -42,36 +40,44 @@ typedef struct snug_session_buffers {
     snug_arena arena;
     char *line; /* Journal. */
     int64_t line_bytes;
-    snug_metrics metrics;
-    double *target_mse, *target_mae, *target_r2; /* Of the last evaluation. */
     double *step_seconds; /* The last SNUG_STEP_TIMES, and as many places to sort them. */
     void *record;         /* One sample of a collected evaluation; NULL: metrics are online. */
     int64_t record_bytes;
     snug_checkpoint_set checkpoint;
 } snug_session_buffers;
 
-enum { SNUG_STEP_TIMES = 4096 };
+enum { SNUG_STEP_TIMES = 4096, SNUG_SHOWN_MAX = 4, SNUG_BUCKETS_MAX = 4, SNUG_PARTS = 3 };
 
 /** The inputs of a sink's tile as they are shown one after the other. */
 typedef struct snug_session_shown {
-    int32_t inputs;      /* Of the sink. */
-    const void *data[4]; /* Prediction, target, loss, mask. */
+    int32_t inputs; /* Of the sink. */
+    const void *data[SNUG_SHOWN_MAX];
+    int64_t bytes[SNUG_SHOWN_MAX]; /* Of one sample. */
 } snug_session_shown;
 
-/** The model of a session: what was asked for and the shapes that follow. */
-typedef struct snug_session_model {
-    snug_model_options options;
-    snug_model_shapes shapes;
-    int64_t parameter_count;
-} snug_session_model;
+/** What the session knows of the data, whatever they are. */
+typedef struct snug_session_data {
+    int64_t sample_count[SNUG_PARTS]; /* By snug_part. */
+    int64_t source_bytes;             /* That open_source takes. */
+} snug_session_data;
 
-enum { SNUG_KNOBS_MAX = 4 };
+/** One shape of a batch. Parameters and states have the same ids and places in all. */
+typedef struct snug_session_bucket {
+    snug_graph graph;
+    snug_program train;   /* With has_train. */
+    snug_program forward; /* Evaluation, or prediction. */
+    snug_exec *exec_train, *exec_forward;
+} snug_session_bucket;
+
+typedef struct snug_family snug_family;
+typedef struct snug_family_knob snug_family_knob;
+
+enum { SNUG_KNOBS_MAX = 6 };
 
 /** One setting that would make the plan fit, and what that changes in the result. */
 typedef struct snug_session_knob {
-    const char *key;     /* Static. */
-    char value[32];      /* The largest tried that fits. */
-    const char *changes; /* Static. */
+    const snug_family_knob *knob;
+    char value[32]; /* The largest tried that fits. */
     int64_t minimum_budget_bytes;
 } snug_session_knob;
 
@@ -93,20 +99,19 @@ struct snug_session {
     snug_arena index_arena;
     snug_probe probe;
     snug_budget budget;
-    snug_timeseries_options data_options;
-    snug_timeseries_index *index;
-    snug_timeseries_facts facts;
-    double sample_rate;
-    snug_graph graph;
-    snug_session_model model;
+    const snug_family *family;
+    void *own; /* The family's. */
+    snug_session_data data;
+    int32_t bucket_count;                          /* 1 unless the family says more in open_data. */
+    snug_session_bucket buckets[SNUG_BUCKETS_MAX]; /* From the smallest to the largest. */
+    int64_t parameter_count;
     snug_schedule schedule;
     bool recalibrate;
     bool has_costs; /* Measured; else the planner has its defaults. */
     snug_cost_model costs;
-    snug_program train, evaluate, predict;
     bool has_train, fits;
-    snug_plan_facts plan_facts;
-    snug_status plan_status; /* SNUG_OK or SNUG_CODE_BUDGET, with the planner's words below. */
+    snug_plan_facts plan_facts; /* Of the largest bucket's main program; the least is of all. */
+    snug_status plan_status;    /* SNUG_OK or SNUG_CODE_BUDGET, with the planner's words below. */
     snug_error plan_error;
     snug_session_bytes bytes;
     int64_t arena_bytes; /* The largest program's. */
@@ -124,7 +129,7 @@ struct snug_session {
     void *source_memory;
     int64_t source_bytes;
     void *arena_memory;
-    snug_exec *exec_train, *exec_evaluate;
+    snug_session_bucket *active; /* Of the batch begun. */
     snug_exec_calls calls;
     snug_session_shown shown;
     snug_session_buffers buffers;
@@ -145,8 +150,20 @@ struct snug_session {
     double evaluation_loss; /* Sum of the partials so far. */
     snug_file collected;    /* Metrics that are not online. */
     char collected_path[SNUG_PATH_BYTES];
-    struct snug_output *output; /* PREDICT. */
 };
+
+/** The bucket that all questions about the plan are asked of: the largest. */
+static inline const snug_session_bucket *snug_session_main(const snug_session *session)
+{
+    return &session->buckets[session->bucket_count - 1];
+}
+
+/** The program that the session is about: training's, where it trains. */
+static inline const snug_program *snug_session_program(const snug_session *session)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    return session->has_train ? &bucket->train : &bucket->forward;
+}
 
 /** Calls the observer's message function, if there is one. */
 void snug_session_message(const snug_session *session, snug_message_level level, const char *format,
@@ -160,8 +177,9 @@ SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
 /** Indexes data.path as the settings say; what was indexed before is forgotten. */
 SNUG_MUST_CHECK snug_status snug_session_open_data(snug_session *session, snug_error *err);
 
-/** Model and graph from the settings and the facts of the data. */
-SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, snug_error *err);
+/** The whole graph of one bucket, with backward and optimizer where it trains, into `arena`. */
+SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, int32_t bucket,
+                                               snug_arena *arena, snug_graph *out, snug_error *err);
 
 /** Tries every knob alone, in up to six steps each; answers how many make the plan fit. */
 int32_t snug_session_knobs(const snug_session *session, snug_session_knob out[SNUG_KNOBS_MAX]);

@@ -57,16 +57,16 @@ static snug_status measure(snug_session *session, snug_cost_table *table, snug_c
     }
     SNUG_TRY_DONE(find_room(session, &room, err));
     SNUG_TRY_DONE(snug_pool_open(session->threads, &pool, err));
-    const snug_calibration calibration = {.graph = &session->graph,
-                                          .batch = session->batch,
-                                          .isa = (snug_kernel_isa)session->isa,
-                                          .parallel = snug_pool_parallel(pool),
-                                          .memory_bytes = room,
-                                          .beside_bytes = snug_timeseries_size(session->index) +
-                                                          snug_session_buffers_size(session),
-                                          .seconds = calibration_seconds,
-                                          .own = own,
-                                          .scratch = scratch};
+    const snug_calibration calibration = {
+        .graph = &session->buckets[session->bucket_count - 1].graph,
+        .batch = session->batch,
+        .isa = (snug_kernel_isa)session->isa,
+        .parallel = snug_pool_parallel(pool),
+        .memory_bytes = room,
+        .beside_bytes = session->data.source_bytes + snug_session_buffers_size(session),
+        .seconds = calibration_seconds,
+        .own = own,
+        .scratch = scratch};
     SNUG_TRY_DONE(snug_calibrate(&calibration, table, &added, err));
     if (table->count == table->capacity) {
         /* Full of graphs of old: the file begins anew with this one. */
@@ -104,7 +104,8 @@ snug_status snug_session_measure_costs(snug_session *session, snug_error *err)
     table.points = memory;
     SNUG_TRY_DONE(measure(session, &table, &own, &scratch, err));
     session->has_costs = own.count > 0;
-    session->costs = snug_calibrated_model(&session->graph, &own, session->threads);
+    session->costs =
+        snug_calibrated_model(&snug_session_main(session)->graph, &own, session->threads);
 
 done:
     snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);

@@ -8,67 +8,42 @@
 #include "base/checked.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
-#include "train/output.h"
+#include "train/family.h"
 #include "train/session.h"
 
-/** How to undo the normalisation of the sample at `position` of the part. */
-static snug_timeseries_session session_of(const snug_session *session, int64_t position)
-{
-    const snug_timeseries_place place = snug_timeseries_locate(session->index, false, 0, position);
-    return snug_timeseries_session_at(session->index, place.file);
-}
+enum { SHOWN_PREDICTION, SHOWN_TARGET, SHOWN_LOSS };
 
-static void add_sample(snug_session *session, int64_t position, const float *prediction,
-                       const float *target, const unsigned char *mask)
+/** Collected instead of online: what was shown of one sample goes to a file, for debugging. */
+static snug_status collect_sample(snug_session *session, const void *const *shown, snug_error *err)
 {
-    const snug_timeseries_session at = session_of(session, position);
-    const snug_metrics_sample sample = {.rows = session->facts.target_rows,
-                                        .prediction = prediction,
-                                        .target = target,
-                                        .mask = mask,
-                                        .mean = at.target_mean,
-                                        .std = at.target_std};
-    snug_metrics_add(&session->buffers.metrics, &sample);
-}
-
-/** Collected instead of online: the record of one sample goes to a file, for debugging. */
-static snug_status collect_sample(snug_session *session, const float *prediction,
-                                  const float *target, const unsigned char *mask, snug_error *err)
-{
-    const int64_t rows = session->facts.target_rows;
-    const int64_t values = rows * session->facts.target_count * (int64_t)sizeof(float);
     unsigned char *record = session->buffers.record;
-    memcpy(record, prediction, (size_t)values);
-    memcpy(record + values, target, (size_t)values);
-    if (mask != NULL) {
-        memcpy(record + 2 * values, mask, (size_t)rows);
-    } else {
-        memset(record + 2 * values, 1, (size_t)rows);
+    for (int32_t k = 0; k < session->shown.inputs; k++) {
+        memcpy(record, shown[k], (size_t)session->shown.bytes[k]);
+        record += snug_align_up(session->shown.bytes[k], 8);
     }
-    return snug_file_append(&session->collected, record, session->buffers.record_bytes, err);
+    return snug_file_append(&session->collected, session->buffers.record,
+                            session->buffers.record_bytes, err);
 }
 
 /** All inputs of the sink are there: one tile of samples. */
 static snug_status take_tile(snug_session *session, int64_t first, int64_t count, snug_error *err)
 {
-    const int64_t rows = session->facts.target_rows;
-    const int64_t step = rows * session->facts.target_count;
-    const float *prediction = session->shown.data[0];
-    if (session->purpose == SNUG_PURPOSE_PREDICT) {
-        return snug_output_add(session->output, session, session->batch_first + first, count,
-                               prediction, err);
-    }
-    const float *target = session->shown.data[1];
-    const double *partials = session->shown.data[2];
-    const unsigned char *mask = session->shown.inputs > 3 ? session->shown.data[3] : NULL;
+    const snug_session_shown *tile = &session->shown;
     for (int64_t i = 0; i < count; i++) {
-        const float *p = prediction + i * step, *t = target + i * step;
-        const unsigned char *m = mask == NULL ? NULL : mask + i * rows;
-        session->evaluation_loss += partials[i];
+        const int64_t position = session->batch_first + first + i;
+        const void *shown[SNUG_SHOWN_MAX] = {NULL};
+        for (int32_t k = 0; k < tile->inputs; k++) {
+            shown[k] = (const unsigned char *)tile->data[k] + i * tile->bytes[k];
+        }
+        if (session->purpose == SNUG_PURPOSE_PREDICT) {
+            SNUG_TRY(session->family->add_output(session, position, shown[SHOWN_PREDICTION], err));
+            continue;
+        }
+        session->evaluation_loss += *(const double *)shown[SHOWN_LOSS];
         if (session->buffers.record != NULL) {
-            SNUG_TRY(collect_sample(session, p, t, m, err));
+            SNUG_TRY(collect_sample(session, shown, err));
         } else {
-            add_sample(session, session->batch_first + first + i, p, t, m);
+            session->family->add_metrics(session, position, shown);
         }
     }
     return SNUG_OK;
@@ -77,8 +52,10 @@ static snug_status take_tile(snug_session *session, int64_t first, int64_t count
 snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_error *err)
 {
     snug_session *session = context;
-    session->shown.inputs = session->graph.nodes[shown->node].input_count;
+    const snug_graph *graph = &session->active->graph;
+    session->shown.inputs = graph->nodes[shown->node].input_count;
     session->shown.data[shown->input] = shown->data;
+    session->shown.bytes[shown->input] = snug_tensor_bytes(&graph->tensors[shown->tensor]);
     if (shown->input + 1 < session->shown.inputs) {
         return SNUG_OK;
     }
@@ -88,14 +65,16 @@ snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_
 /** Reads the collected records back in their order: the same sums as online. */
 static snug_status add_collected(snug_session *session, int64_t samples, snug_error *err)
 {
-    const int64_t values =
-        session->facts.target_rows * session->facts.target_count * (int64_t)sizeof(float);
-    const unsigned char *record = session->buffers.record;
     for (int64_t i = 0; i < samples; i++) {
+        const unsigned char *record = session->buffers.record;
+        const void *shown[SNUG_SHOWN_MAX] = {NULL};
         SNUG_TRY(snug_file_read_at(&session->collected, i * session->buffers.record_bytes,
                                    session->buffers.record, session->buffers.record_bytes, err));
-        add_sample(session, i, (const float *)(const void *)record,
-                   (const float *)(const void *)(record + values), record + 2 * values);
+        for (int32_t k = 0; k < session->shown.inputs; k++) {
+            shown[k] = record;
+            record += snug_align_up(session->shown.bytes[k], 8);
+        }
+        session->family->add_metrics(session, i, shown);
     }
     return SNUG_OK;
 }
@@ -124,9 +103,11 @@ static snug_status run_part(snug_session *session, double *out_normaliser, snug_
         const snug_step_context step = {.seed = (uint64_t)session->settings.seed,
                                         .first_position = first,
                                         .batch = batch.count,
+                                        .evaluation = true,
                                         .normaliser = 1.0};
         session->batch_first = first;
-        SNUG_TRY(snug_exec_step(session->exec_evaluate, &step, &session->calls, err));
+        session->active = &session->buckets[source->calls->bucket(source)];
+        SNUG_TRY(snug_exec_step(session->active->exec_forward, &step, &session->calls, err));
         *out_normaliser += source->calls->normaliser(source);
     }
     return SNUG_OK;
@@ -150,26 +131,20 @@ snug_status snug_session_evaluate(snug_session *session, snug_error *err)
     snug_evaluation *e = &session->evaluation;
     double normaliser = 0.0;
     session->evaluation_loss = 0.0;
-    snug_metrics_reset(&b->metrics);
+    session->family->reset_metrics(session);
     SNUG_TRY(open_collected(session, err));
     SNUG_TRY_DONE(run_part(session, &normaliser, err));
     const int64_t samples = evaluation_samples(session);
     if (b->record != NULL) {
         SNUG_TRY_DONE(add_collected(session, samples, err));
     }
-    const snug_metrics_result result =
-        snug_metrics_finish(&b->metrics, b->target_mse, b->target_mae, b->target_r2);
-    *e = (snug_evaluation){.step = session->state.step,
-                           .epoch = session->step.epoch,
-                           .samples = samples,
-                           .loss = session->evaluation_loss / (normaliser > 0.0 ? normaliser : 1.0),
-                           .mse = result.mse,
-                           .mae = result.mae,
-                           .r2 = result.r2,
-                           .target_count = session->facts.target_count,
-                           .target_mse = b->target_mse,
-                           .target_mae = b->target_mae,
-                           .target_r2 = b->target_r2};
+    *e =
+        (snug_evaluation){.step = session->state.step,
+                          .epoch = session->step.epoch,
+                          .samples = samples,
+                          .loss = session->evaluation_loss / (normaliser > 0.0 ? normaliser : 1.0)};
+    e->metric_count = snug_family_metrics(session->family, e->metrics);
+    session->family->finish_metrics(session, e);
 
 done:
     if (b->record != NULL) {
@@ -183,7 +158,6 @@ done:
 /** Other data than the session was opened with: the index and the plan are made again. */
 static snug_status reopen(snug_session *session, const char *path, snug_error *err)
 {
-    const int64_t inputs = session->facts.input_count, targets = session->facts.target_count;
     if (path != NULL) {
         if (strlen(path) >= sizeof session->settings.data_path) {
             return SNUG_FAIL(err, SNUG_CODE_LIMIT, "the path '%s' is too long", path);
@@ -192,14 +166,6 @@ static snug_status reopen(snug_session *session, const char *path, snug_error *e
     }
     session->evaluate_all = true;
     SNUG_TRY(snug_session_open_data(session, err));
-    if (session->facts.input_count != inputs || session->facts.target_count != targets) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA,
-                         "'%s' has %lld inputs and %lld targets, the model was trained on %lld and "
-                         "%lld",
-                         session->settings.data_path, (long long)session->facts.input_count,
-                         (long long)session->facts.target_count, (long long)inputs,
-                         (long long)targets);
-    }
     return snug_session_make_plan(session, err);
 }
 
@@ -207,17 +173,17 @@ static snug_status reopen(snug_session *session, const char *path, snug_error *e
 static snug_status choose_part(snug_session *session, snug_part part, const char *path,
                                snug_error *err)
 {
-    static const snug_timeseries_part parts[] = {SNUG_TIMESERIES_TRAIN, SNUG_TIMESERIES_VALIDATION,
-                                                 SNUG_TIMESERIES_TEST, SNUG_TIMESERIES_VALIDATION};
+    static const char *const names[SNUG_PARTS] = {"train", "validation", "test"};
     if (part == SNUG_PART_ALL || path != NULL) {
         SNUG_TRY(reopen(session, path, err));
         part = SNUG_PART_ALL;
     }
-    snug_timeseries_evaluate_part(session->index, parts[part]);
-    if (session->facts.window_count[parts[part]] == 0) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no window of %lld rows",
-                         snug_timeseries_part_name(parts[part]), session->settings.data_path,
-                         (long long)session->facts.window_rows);
+    /* Where all is read, all of it is the validation part. */
+    const snug_part read = part == SNUG_PART_ALL ? SNUG_PART_VALIDATION : part;
+    session->family->choose_part(session, read);
+    if (session->data.sample_count[read] == 0) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no %s", names[read],
+                         session->settings.data_path, session->family->sample);
     }
     return SNUG_OK;
 }
@@ -252,13 +218,17 @@ snug_status snug_session_predict(snug_session *session, const snug_predict_optio
     session->observer = observer;
     SNUG_TRY(choose_part(session, options->part, options->input, err));
     SNUG_TRY(snug_session_set_up(session, err));
-    SNUG_TRY_DONE(snug_output_open(options, session, &session->output, err));
+    SNUG_TRY_DONE(session->family->open_output(session, options, err));
     SNUG_TRY_DONE(run_part(session, &normaliser, err));
-    SNUG_TRY_DONE(snug_output_commit(session->output, out_rows, err));
+    SNUG_TRY_DONE(session->family->commit_output(session, out_rows, err));
 
 done:
-    snug_output_close(session->output);
-    session->output = NULL;
+    session->family->close_output(session);
     snug_session_tear_down(session);
     return status;
+}
+
+int32_t snug_session_metrics(const snug_session *session, snug_metric out[SNUG_METRICS_MAX])
+{
+    return snug_family_metrics(session->family, out);
 }

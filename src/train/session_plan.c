@@ -11,6 +11,7 @@
 #include "mem/ledger.h"
 #include "plan/explain.h"
 #include "sys/heap.h"
+#include "train/family.h"
 #include "train/session.h"
 
 enum {
@@ -36,7 +37,7 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     snug_heap_usage_read(&usage);
     bytes->floor = floor + TOUCH_BYTES;
     bytes->setup = usage.current_bytes[SNUG_CATEGORY_RUNTIME];
-    bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + snug_timeseries_size(session->index);
+    bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + session->data.source_bytes;
     bytes->threads = snug_pool_bytes(session->threads) +
                      session->settings.data_num_workers * snug_thread_bytes(SNUG_RING_STACK_BYTES);
     bytes->buffers = snug_session_buffers_size(session);
@@ -49,52 +50,60 @@ static int64_t beside_arena(const snug_session *session)
     return bytes->floor + bytes->setup + bytes->source + bytes->threads + bytes->buffers;
 }
 
-static const snug_program *main_program(const snug_session *session)
-{
-    return session->has_train                         ? &session->train
-           : session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict
-                                                      : &session->evaluate;
-}
-
-static snug_status plan_one(snug_session *session, snug_plan_mode mode, int64_t budget,
-                            snug_arena *scratch, snug_program *out, snug_plan_facts *facts,
-                            snug_error *err)
+static snug_status plan_one(snug_session *session, snug_session_bucket *bucket, snug_plan_mode mode,
+                            int64_t budget, snug_arena *scratch, snug_program *out,
+                            snug_plan_facts *facts, snug_error *err)
 {
     const bool shares = session->has_train && mode != SNUG_PLAN_TRAIN;
-    const snug_plan_request request = {.graph = &session->graph,
+    const snug_plan_request request = {.graph = &bucket->graph,
                                        .mode = mode,
                                        .batch = session->batch,
                                        .threads = session->threads,
                                        .budget_bytes = budget,
                                        .persistent_bytes_min =
-                                           shares ? session->train.persistent_bytes : 0,
+                                           shares ? bucket->train.persistent_bytes : 0,
                                        .costs = session->has_costs ? &session->costs : NULL,
                                        .scratch = scratch};
     return snug_plan_make(&request, &session->setup, out, facts, err);
+}
+
+/** The programs of one bucket; `*out_least` grows to what they need at least. */
+static snug_status plan_bucket(snug_session *session, snug_session_bucket *bucket, int64_t budget,
+                               snug_arena *scratch, int64_t *out_least, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const bool predict = session->purpose == SNUG_PURPOSE_PREDICT;
+    const snug_plan_mode mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL;
+    snug_plan_facts train = {0}, forward = {0};
+    if (session->has_train) {
+        status = plan_one(session, bucket, SNUG_PLAN_TRAIN, budget, scratch, &bucket->train, &train,
+                          err);
+    }
+    if (!snug_failed(status)) {
+        status = plan_one(session, bucket, mode, budget, scratch, &bucket->forward, &forward, err);
+    }
+    const int64_t least = snug_max_i64(train.minimum_arena_bytes, forward.minimum_arena_bytes);
+    *out_least = snug_max_i64(*out_least, least);
+    if (bucket == snug_session_main(session)) {
+        session->plan_facts = session->has_train ? train : forward;
+    }
+    session->arena_bytes = snug_max_i64(
+        session->arena_bytes, snug_max_i64(bucket->train.arena_bytes, bucket->forward.arena_bytes));
+    return status;
 }
 
 /** Programs under `budget` bytes of arena; SNUG_CODE_BUDGET leaves the facts filled. */
 static snug_status plan_programs(snug_session *session, int64_t budget, snug_arena *scratch,
                                  snug_error *err)
 {
-    snug_plan_facts facts = {0};
-    if (session->has_train) {
-        const snug_status status = plan_one(session, SNUG_PLAN_TRAIN, budget, scratch,
-                                            &session->train, &session->plan_facts, err);
-        if (snug_failed(status)) {
-            return status;
-        }
+    snug_status status = SNUG_OK;
+    int64_t least = 0;
+    session->arena_bytes = 0;
+    /* The largest first: where it does not fit, nobody asks for the others. */
+    for (int32_t b = session->bucket_count - 1; b >= 0 && !snug_failed(status); b--) {
+        status = plan_bucket(session, &session->buckets[b], budget, scratch, &least, err);
     }
-    const bool predict = session->purpose == SNUG_PURPOSE_PREDICT;
-    snug_program *forward = predict ? &session->predict : &session->evaluate;
-    const snug_plan_mode mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL;
-    const snug_status status = plan_one(session, mode, budget, scratch, forward, &facts, err);
-    session->plan_facts.minimum_arena_bytes =
-        snug_max_i64(session->plan_facts.minimum_arena_bytes, facts.minimum_arena_bytes);
-    if (!session->has_train) {
-        session->plan_facts = facts;
-    }
-    session->arena_bytes = snug_max_i64(session->train.arena_bytes, forward->arena_bytes);
+    session->plan_facts.minimum_arena_bytes = least;
     return status;
 }
 
@@ -149,7 +158,7 @@ static snug_status plan_within(snug_session *session, int64_t left, snug_mark st
 static void name_knobs(const snug_session *session, snug_text *text)
 {
     for (int32_t i = 0; i < session->knob_count; i++) {
-        snug_text_add(text, "%s%s=%s", i == 0 ? "; would fit: " : ", ", session->knobs[i].key,
+        snug_text_add(text, "%s%s=%s", i == 0 ? "; would fit: " : ", ", session->knobs[i].knob->key,
                       session->knobs[i].value);
     }
 }
@@ -163,8 +172,8 @@ static void say_too_small(snug_session *session)
     snug_text text, changes;
     snug_text_init(&text, list, sizeof list);
     snug_text_init(&changes, other, sizeof other);
-    snug_plan_find_peak(main_program(session), &peak);
-    snug_plan_name_consumers(&peak, &session->graph, &text);
+    snug_plan_find_peak(snug_session_program(session), &peak);
+    snug_plan_name_consumers(&peak, &snug_session_main(session)->graph, &text);
     session->knob_count = session->has_train ? snug_session_knobs(session, session->knobs) : 0;
     name_knobs(session, &changes);
     session->plan_error = (snug_error){0};
@@ -213,7 +222,7 @@ const char *snug_plan_category_name(int64_t category)
 
 void snug_session_plan(const snug_session *session, snug_plan_summary *out)
 {
-    const snug_program *program = main_program(session);
+    const snug_program *program = snug_session_program(session);
     const snug_session_bytes *bytes = &session->bytes;
     snug_plan_peak peak;
     int64_t sum = 0;
@@ -250,13 +259,13 @@ static void write_knobs(const snug_session *session, snug_json_writer *json)
         const snug_session_knob *knob = &session->knobs[i];
         snug_json_object_begin(json);
         snug_json_key(json, "key");
-        snug_json_string(json, knob->key);
+        snug_json_string(json, knob->knob->key);
         snug_json_key(json, "value");
         snug_json_string(json, knob->value);
         snug_json_key(json, "minimum_budget_bytes");
         snug_json_i64(json, knob->minimum_budget_bytes);
         snug_json_key(json, "changes");
-        snug_json_string(json, knob->changes);
+        snug_json_string(json, knob->knob->changes);
         snug_json_object_end(json);
     }
     snug_json_array_end(json);
@@ -284,7 +293,7 @@ static void write_json(const snug_session *session, snug_text *text)
                     {"micro_batch", plan.micro_batch},
                     {"accumulation", plan.accumulation},
                     {"threads", plan.threads},
-                    {"parameters", session->model.parameter_count},
+                    {"parameters", session->parameter_count},
                     {"steps", session->step_count}};
     for (int64_t i = 0; i < SNUG_COUNT(integers); i++) {
         snug_json_key(&json, integers[i].name);
@@ -331,15 +340,7 @@ static void write_text(const snug_session *session, snug_text *text)
     snug_plan_summary plan;
     char size[SNUG_SIZE_TEXT_BYTES], other[SNUG_SIZE_TEXT_BYTES];
     snug_session_plan(session, &plan);
-    snug_text_add(text,
-                  "Model      %s, %.2f M parameters, %lld inputs, %lld targets, window %lld\n",
-                  session->settings.model_name, (double)session->model.parameter_count / 1e6,
-                  (long long)session->facts.input_count, (long long)session->facts.target_count,
-                  (long long)session->facts.window_rows);
-    snug_text_add(text, "Data       %lld files, %lld training and %lld validation windows\n",
-                  (long long)session->facts.file_count,
-                  (long long)session->facts.window_count[SNUG_TIMESERIES_TRAIN],
-                  (long long)session->facts.window_count[SNUG_TIMESERIES_VALIDATION]);
+    session->family->describe(session, text);
     snug_text_add(text, "Budget     %s: %s\n\n", snug_size_text(plan.budget_bytes, size),
                   session->budget.origin);
     snug_text_add(text, "%-12s%14s%8s\n", "Category", "bytes", "share");
@@ -362,15 +363,15 @@ static void write_text(const snug_session *session, snug_text *text)
         snug_text_add(text, "Step       about %.3g s, by %s costs\n", plan.step_seconds,
                       plan.costs_measured ? "this machine's" : "default");
     }
-    snug_plan_explain(main_program(session), &session->graph, text);
+    snug_plan_explain(snug_session_program(session), &snug_session_main(session)->graph, text);
     if (session->fits) {
         snug_text_add(text, "fits.\n");
     } else {
         snug_text_add(text, "does not fit: %s\n", session->plan_error.message);
         for (int32_t i = 0; i < session->knob_count; i++) {
             const snug_session_knob *knob = &session->knobs[i];
-            snug_text_add(text, "  %s=%s would fit (from %s): %s\n", knob->key, knob->value,
-                          snug_size_text(knob->minimum_budget_bytes, size), knob->changes);
+            snug_text_add(text, "  %s=%s would fit (from %s): %s\n", knob->knob->key, knob->value,
+                          snug_size_text(knob->minimum_budget_bytes, size), knob->knob->changes);
         }
     }
 }

@@ -3,8 +3,9 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
-#include "optim/optim.h"
+#include "models/model.h"
 #include "sys/heap.h"
+#include "train/family.h"
 #include "train/session.h"
 
 /** The way a parameter lies in files, as strides of memory for each axis of the file. */
@@ -49,23 +50,35 @@ static tensor_counts count_tensors(const snug_graph *graph)
     return counts;
 }
 
-/** Bytes of one sample's record in a collected evaluation: prediction, target, mask. */
+static const snug_graph *graph_of(const snug_session *session)
+{
+    return &snug_session_main(session)->graph;
+}
+
+/** Bytes of one sample's record in a collected evaluation: all that the sink shows but the loss. */
 static int64_t record_bytes(const snug_session *session)
 {
-    return session->facts.target_rows * (8 * session->facts.target_count + 1);
+    const snug_graph *graph = graph_of(session);
+    int64_t bytes = 0;
+    for (int64_t n = 0; n < graph->node_count; n++) {
+        const snug_node *node = &graph->nodes[n];
+        for (int32_t i = 0; (node->op->flags & SNUG_OP_SINK) != 0 && i < node->input_count; i++) {
+            bytes += snug_align_up(snug_tensor_bytes(&graph->tensors[node->inputs[i]]), 8);
+        }
+    }
+    return bytes;
 }
 
 int64_t snug_session_buffers_size(const snug_session *session)
 {
-    const tensor_counts counts = count_tensors(&session->graph);
-    const int64_t targets = session->facts.target_count;
+    const tensor_counts counts = count_tensors(graph_of(session));
     const int64_t collected =
         session->settings.training_compute_metrics_online ? 0 : record_bytes(session);
     const int64_t parts[] = {
         snug_checkpoint_buffer_bytes(counts.parameters, counts.states),
         (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
-        snug_journal_line_bytes(targets),
-        7 * targets * (int64_t)sizeof(double),
+        snug_journal_line_bytes(session->family->item_values(session)),
+        session->family->metrics_bytes(session),
         SNUG_STEP_TIMES * (int64_t)sizeof(double) * 2,
         collected,
     };
@@ -81,12 +94,19 @@ static snug_status take(snug_session *session, int64_t bytes, void **out, snug_e
     return snug_arena_alloc(&session->buffers.arena, bytes, out, err);
 }
 
+/** The executor that knows where every parameter and state lies. */
+static const snug_exec *exec_of(const snug_session *session)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    return session->has_train ? bucket->exec_train : bucket->exec_forward;
+}
+
 static snug_status make_items(snug_session *session, snug_error *err)
 {
     snug_session_buffers *b = &session->buffers;
-    const snug_graph *graph = &session->graph;
+    const snug_graph *graph = graph_of(session);
     const tensor_counts counts = count_tensors(graph);
-    const snug_exec *exec = session->has_train ? session->exec_train : session->exec_evaluate;
+    const snug_exec *exec = exec_of(session);
     void *memory = NULL;
     int64_t weight = 0, state = 0;
     SNUG_TRY(take(session,
@@ -118,20 +138,15 @@ static snug_status make_items(snug_session *session, snug_error *err)
 static snug_status make_buffers(snug_session *session, snug_error *err)
 {
     snug_session_buffers *b = &session->buffers;
-    const int64_t targets = session->facts.target_count;
     void *memory = NULL;
     b->block_bytes = session->bytes.buffers;
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, b->block_bytes, true, &b->block, err));
     snug_arena_init(&b->arena, "run buffers", b->block, b->block_bytes);
     SNUG_TRY(make_items(session, err));
-    b->line_bytes = snug_journal_line_bytes(targets);
+    b->line_bytes = snug_journal_line_bytes(session->family->item_values(session));
     SNUG_TRY(take(session, b->line_bytes, &memory, err));
     b->line = memory;
-    SNUG_TRY(snug_metrics_init(&b->metrics, targets, &b->arena, err));
-    SNUG_TRY(take(session, 3 * targets * (int64_t)sizeof(double), &memory, err));
-    b->target_mse = memory;
-    b->target_mae = b->target_mse + targets;
-    b->target_r2 = b->target_mae + targets;
+    SNUG_TRY(session->family->open_metrics(session, &b->arena, err));
     SNUG_TRY(take(session, 2 * SNUG_STEP_TIMES * (int64_t)sizeof(double), &memory, err));
     b->step_seconds = memory;
     if (!session->settings.training_compute_metrics_online) {
@@ -144,34 +159,19 @@ static snug_status make_buffers(snug_session *session, snug_error *err)
 static snug_status open_source(snug_session *session, snug_error *err)
 {
     void *memory = NULL;
-    const int64_t bytes = snug_timeseries_size(session->index);
+    const int64_t bytes = session->data.source_bytes;
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_DATA, bytes, true, &memory, err));
     session->source_memory = memory;
     session->source_bytes = bytes;
     snug_arena_init(&session->source_arena, "loader", memory, bytes);
-    return snug_timeseries_open(session->index, &session->source_arena, &session->source, err);
-}
-
-/** The model numbers its streams without gaps; the data set has a fixed number for each. */
-static int32_t source_stream(const snug_session *session, int32_t stream)
-{
-    static const int32_t streams[SNUG_MODEL_STREAM_COUNT] = {
-        SNUG_TIMESERIES_INPUT, SNUG_TIMESERIES_TARGET, SNUG_TIMESERIES_MASK,
-        SNUG_TIMESERIES_INITIAL};
-    for (int32_t i = 0; i < SNUG_MODEL_STREAM_COUNT; i++) {
-        if (session->model.shapes.stream[i] == stream) {
-            return streams[i];
-        }
-    }
-    SNUG_ASSERT(stream < 0);
-    return -1;
+    return session->family->open_source(session, err);
 }
 
 static snug_status fetch(void *context, const snug_exec_request *request, void *out,
                          snug_error *err)
 {
     snug_session *session = context;
-    const snug_source_request mapped = {.stream = source_stream(session, request->stream),
+    const snug_source_request mapped = {.stream = session->family->stream(session, request->stream),
                                         .first = request->first,
                                         .count = request->count};
     return session->source->calls->fetch(session->source, &mapped, out, err);
@@ -193,9 +193,10 @@ static snug_status schedule(snug_session *session, const snug_exec *exec, bool t
     snug_source_request *requests = memory;
     (void)snug_exec_requests(exec, session->batch, count, asked);
     for (int64_t i = 0; i < count; i++) {
-        requests[i] = (snug_source_request){.stream = source_stream(session, asked[i].stream),
-                                            .first = asked[i].first,
-                                            .count = asked[i].count};
+        requests[i] =
+            (snug_source_request){.stream = session->family->stream(session, asked[i].stream),
+                                  .first = asked[i].first,
+                                  .count = asked[i].count};
     }
     SNUG_TRY_DONE(
         session->source->calls->schedule(session->source, training, requests, count, err));
@@ -206,12 +207,13 @@ done:
 }
 
 /** Takes what one executor and the list of its requests take of the set-up arena. */
-static snug_status rehearse_one(snug_session *session, const snug_program *program, snug_error *err)
+static snug_status rehearse_one(snug_session *session, const snug_program *program,
+                                snug_graph *graph, snug_error *err)
 {
     snug_exec *exec = NULL;
     void *memory = NULL;
     /* Without memory of its own: an executor is only bound here, no step is made. */
-    SNUG_TRY(snug_exec_init(program, &session->graph, NULL, (snug_kernel_isa)session->isa,
+    SNUG_TRY(snug_exec_init(program, graph, NULL, (snug_kernel_isa)session->isa,
                             &snug_parallel_serial, &session->setup, &exec, err));
     const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
     const snug_mark start = snug_arena_mark(&session->setup);
@@ -225,14 +227,15 @@ snug_status snug_session_rehearse(snug_session *session, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(&session->setup);
-    const snug_program *forward =
-        session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict : &session->evaluate;
-    const tensor_counts counts = count_tensors(&session->graph);
+    const tensor_counts counts = count_tensors(graph_of(session));
     void *memory = NULL;
-    if (session->has_train) {
-        SNUG_TRY_DONE(rehearse_one(session, &session->train, err));
+    for (int32_t b = 0; b < session->bucket_count; b++) {
+        snug_session_bucket *bucket = &session->buckets[b];
+        if (session->has_train) {
+            SNUG_TRY_DONE(rehearse_one(session, &bucket->train, &bucket->graph, err));
+        }
+        SNUG_TRY_DONE(rehearse_one(session, &bucket->forward, &bucket->graph, err));
     }
-    SNUG_TRY_DONE(rehearse_one(session, forward, err));
     /* The best weights may be loaded again at the end of a run, when the door is shut. */
     SNUG_TRY_DONE(snug_arena_alloc(
         &session->setup,
@@ -244,39 +247,64 @@ done:
     return status;
 }
 
+/** Every bucket finds the parameters and states where the largest has them. */
+static bool are_at_one_place(const snug_session *session, const snug_session_bucket *bucket)
+{
+    const snug_exec *main = exec_of(session);
+    const snug_exec *other = session->has_train ? bucket->exec_train : bucket->exec_forward;
+    const snug_graph *graph = &bucket->graph;
+    bool same = true;
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        const snug_tensor_id id = (snug_tensor_id)i;
+        const snug_tensor_kind kind = graph->tensors[i].kind;
+        if (kind == SNUG_TENSOR_PARAMETER || kind == SNUG_TENSOR_STATE) {
+            same = same && snug_exec_tensor(other, id) == snug_exec_tensor(main, id);
+        }
+        if (kind == SNUG_TENSOR_PARAMETER) {
+            same = same && snug_exec_tensor(bucket->exec_forward, id) == snug_exec_tensor(main, id);
+        }
+    }
+    return same;
+}
+
 static snug_status open_executors(snug_session *session, snug_error *err)
 {
-    const snug_program *forward =
-        session->purpose == SNUG_PURPOSE_PREDICT ? &session->predict : &session->evaluate;
     const snug_parallel *parallel = snug_pool_parallel(session->pool);
     const snug_kernel_isa isa = (snug_kernel_isa)session->isa;
     session->calls = (snug_exec_calls){.fetch = fetch,
                                        .fetch_context = session,
                                        .emit = snug_session_emit,
                                        .emit_context = session};
-    if (session->has_train) {
-        SNUG_TRY(snug_exec_init(&session->train, &session->graph, session->arena_memory, isa,
-                                parallel, &session->setup, &session->exec_train, err));
-        SNUG_TRY(schedule(session, session->exec_train, true, err));
+    for (int32_t b = 0; b < session->bucket_count; b++) {
+        snug_session_bucket *bucket = &session->buckets[b];
+        if (session->has_train) {
+            SNUG_TRY(snug_exec_init(&bucket->train, &bucket->graph, session->arena_memory, isa,
+                                    parallel, &session->setup, &bucket->exec_train, err));
+            SNUG_TRY(schedule(session, bucket->exec_train, true, err));
+        }
+        SNUG_TRY(snug_exec_init(&bucket->forward, &bucket->graph, session->arena_memory, isa,
+                                parallel, &session->setup, &bucket->exec_forward, err));
+        SNUG_TRY(schedule(session, bucket->exec_forward, false, err));
     }
-    SNUG_TRY(snug_exec_init(forward, &session->graph, session->arena_memory, isa, parallel,
-                            &session->setup, &session->exec_evaluate, err));
-    return schedule(session, session->exec_evaluate, false, err);
+    for (int32_t b = 0; b < session->bucket_count; b++) {
+        SNUG_ASSERT(are_at_one_place(session, &session->buckets[b]));
+    }
+    return SNUG_OK;
 }
 
 /** Weights as their seed says, moments zero. */
 static void make_weights(snug_session *session)
 {
-    const snug_graph *graph = &session->graph;
+    const snug_graph *graph = graph_of(session);
     for (int64_t i = 0; i < graph->tensor_count; i++) {
         const snug_tensor *tensor = &graph->tensors[i];
         const snug_tensor_id id = (snug_tensor_id)i;
         if (tensor->kind == SNUG_TENSOR_PARAMETER) {
             snug_model_init_values(graph, id, (uint64_t)session->settings.seed, 0,
                                    snug_shape_count(&tensor->shape),
-                                   snug_exec_tensor(session->exec_train, id));
+                                   snug_exec_tensor(exec_of(session), id));
         } else if (tensor->kind == SNUG_TENSOR_STATE) {
-            memset(snug_exec_tensor(session->exec_train, id), 0, (size_t)snug_tensor_bytes(tensor));
+            memset(snug_exec_tensor(exec_of(session), id), 0, (size_t)snug_tensor_bytes(tensor));
         }
     }
 }
@@ -337,6 +365,9 @@ static snug_status load_weights(snug_session *session, snug_error *err)
                                             .result_hash = snug_session_result_hash(session),
                                             .data_hash = snug_session_data_hash(session)};
         snug_sha256_init(&session->state.loss_hash);
+        if (session->family->load != NULL) {
+            SNUG_TRY(session->family->load(session, err));
+        }
         return session->resume && session->out[0] != '\0' ? resume_run(session, err) : SNUG_OK;
     }
     if (session->checkpoint[0] == '\0') {
@@ -384,8 +415,10 @@ void snug_session_tear_down(snug_session *session)
     }
     snug_pool_close(session->pool);
     session->pool = NULL;
-    session->exec_train = NULL;
-    session->exec_evaluate = NULL;
+    for (int32_t b = 0; b < session->bucket_count; b++) {
+        session->buckets[b].exec_train = NULL;
+        session->buckets[b].exec_forward = NULL;
+    }
     snug_heap_unmap(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, session->arena_bytes);
     session->arena_memory = NULL;
     snug_heap_unmap(SNUG_CATEGORY_DATA, session->source_memory, session->source_bytes);

@@ -20,11 +20,6 @@ enum {
     CURVE_BOTTOM = 440
 };
 
-static const snug_program *program_of(const snug_session *session)
-{
-    return session->has_train ? &session->train : &session->evaluate;
-}
-
 /** What the process has beside the arena, so that points are budgets and not arenas. */
 static int64_t beside(const snug_session *session)
 {
@@ -94,15 +89,13 @@ typedef struct curve_scale {
 
 static double curve_x(const curve_scale *scale, double bytes)
 {
-    const double share =
-        log(bytes / scale->bytes_low) / log(scale->bytes_high / scale->bytes_low);
+    const double share = log(bytes / scale->bytes_low) / log(scale->bytes_high / scale->bytes_low);
     return CURVE_LEFT + share * (CURVE_RIGHT - CURVE_LEFT);
 }
 
 static double curve_y(const curve_scale *scale, double value)
 {
-    return CURVE_BOTTOM -
-           (value - 1.0) / (scale->ratio_high - 1.0) * (CURVE_BOTTOM - CURVE_TOP);
+    return CURVE_BOTTOM - (value - 1.0) / (scale->ratio_high - 1.0) * (CURVE_BOTTOM - CURVE_TOP);
 }
 
 static void draw_axes(const curve_scale *scale, snug_text *out)
@@ -151,8 +144,7 @@ static void curve_picture(const snug_session *session, snug_text *out)
     draw_axes(&scale, out);
     snug_text_add(out, "<path class=\"line\" d=\"");
     for (int32_t i = 0; i <= last; i++) {
-        const double x =
-            curve_x(&scale, (double)(facts->points[i].arena_bytes + beside(session)));
+        const double x = curve_x(&scale, (double)(facts->points[i].arena_bytes + beside(session)));
         const double y = curve_y(&scale, ratio(session, i));
         if (i == 0) {
             snug_text_add(out, "M%.1f %.1f", x, y);
@@ -170,12 +162,12 @@ typedef void (*draw_function)(const snug_session *session, snug_text *out);
 
 static void arena_picture(const snug_session *session, snug_text *out)
 {
-    snug_plan_picture(program_of(session), &session->graph, out);
+    snug_plan_picture(snug_session_program(session), &snug_session_main(session)->graph, out);
 }
 
 static void certificate(const snug_session *session, snug_text *out)
 {
-    snug_certificate_write(program_of(session), &session->graph, out);
+    snug_certificate_write(snug_session_program(session), &snug_session_main(session)->graph, out);
 }
 
 /** Builds a text in memory of its own and writes it, whole or not at all. */
@@ -206,14 +198,15 @@ snug_status snug_session_curve_draw(const snug_session *session, const char *pat
 
 snug_status snug_session_picture(const snug_session *session, const char *path, snug_error *err)
 {
-    const int64_t bytes = (256 << 10) + 1024 * program_of(session)->buffer_count;
+    const int64_t bytes = (256 << 10) + 1024 * snug_session_program(session)->buffer_count;
     return write_text_file(session, path, bytes, arena_picture, err);
 }
 
 snug_status snug_session_certificate_save(const snug_session *session, const char *path,
                                           snug_error *err)
 {
-    const int64_t bytes = snug_certificate_bytes(program_of(session), &session->graph);
+    const int64_t bytes =
+        snug_certificate_bytes(snug_session_program(session), &snug_session_main(session)->graph);
     return write_text_file(session, path, bytes, certificate, err);
 }
 
@@ -226,9 +219,10 @@ snug_status snug_session_certificate_check(snug_session *session, const char *pa
     snug_program program;
     snug_heap_arena_init(&arena, "certificate", SNUG_CATEGORY_RUNTIME, VERIFY_BLOCK_BYTES);
     SNUG_TRY_DONE(snug_file_read_all(path, CERTIFICATE_BYTES_MAX, &arena, &json, &bytes, err));
-    SNUG_TRY_DONE(
-        snug_certificate_read(json, bytes, &session->graph, &arena, &program, err));
-    SNUG_TRY_DONE(snug_plan_verify(&program, &session->graph, &arena, err));
+    SNUG_TRY_DONE(snug_certificate_read(json, bytes, &snug_session_main(session)->graph, &arena,
+                                        &program, err));
+    SNUG_TRY_DONE(snug_plan_verify(&program, &session->buckets[session->bucket_count - 1].graph,
+                                   &arena, err));
 
 done:
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);

@@ -9,6 +9,7 @@
 #include "sys/clock.h"
 #include "sys/heap.h"
 #include "sys/procfs.h"
+#include "train/family.h"
 #include "train/session.h"
 #include "train/summary.h"
 
@@ -21,22 +22,10 @@ enum { LIMIT_PROCESS = 1 };
 /* What libc may still take by itself: a folder's listing, a stream's buffer. */
 enum { SEAL_SLACK_BYTES = 1 << 20 };
 
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    return snug_hash64(text, (int64_t)strlen(text), hash);
-}
-
-static uint64_t hash_f64(uint64_t hash, double value)
-{
-    uint64_t bits = 0;
-    memcpy(&bits, &value, sizeof bits);
-    return snug_hash64_mix(hash, bits);
-}
-
 uint64_t snug_session_result_hash(const snug_session *session)
 {
     const snug_settings *s = &session->settings;
-    const snug_graph *graph = &session->graph;
+    const snug_graph *graph = &snug_session_main(session)->graph;
     const double numbers[] = {s->optimizer_lr,
                               s->optimizer_weight_decay,
                               s->optimizer_beta1,
@@ -45,32 +34,15 @@ uint64_t snug_session_result_hash(const snug_session *session)
                               s->optimizer_momentum,
                               s->training_clip_norm,
                               s->scheduler_min_lr,
-                              s->training_mae_weight,
-                              session->sample_rate,
                               (double)session->batch,
                               (double)s->seed,
-                              (double)session->schedule.kind,
-                              (double)s->data_jitter,
-                              (double)s->data_rotate_channels,
-                              (double)s->data_normalize,
-                              (double)s->data_normalize_targets,
-                              (double)s->data_mask,
-                              (double)s->data_window,
-                              (double)s->data_stride,
-                              (double)s->data_padding_left,
-                              (double)s->data_padding_right,
-                              (double)s->data_skip_invalid,
-                              (double)session->model.shapes.left_context,
-                              (double)session->model.shapes.rollout_steps,
-                              (double)session->model.shapes.switch_step,
-                              (double)session->model.options.mode,
-                              session->model.options.weight_mse,
-                              session->model.options.weight_mae};
-    uint64_t hash = hash_text(0, s->optimizer_name);
-    hash = hash_text(hash, s->training_loss);
+                              (double)session->schedule.kind};
+    uint64_t hash = snug_hash64_text(0, s->optimizer_name);
+    hash = snug_hash64_text(hash, s->training_loss);
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
-        hash = hash_f64(hash, numbers[i]);
+        hash = snug_hash64_f64(hash, numbers[i]);
     }
+    hash = session->family->hash_settings(session, hash);
     /* The schedule's length counts only where the rate depends on it. */
     if (session->schedule.kind != SNUG_SCHEDULE_CONSTANT) {
         hash = snug_hash64_mix(hash, (uint64_t)session->step_count);
@@ -78,7 +50,7 @@ uint64_t snug_session_result_hash(const snug_session *session)
     hash = snug_hash64_mix(hash, (uint64_t)session->schedule.warmup_steps);
     for (int64_t i = 0; i < graph->tensor_count; i++) {
         if (graph->tensors[i].kind == SNUG_TENSOR_PARAMETER) {
-            hash = hash_text(hash, graph->tensors[i].name);
+            hash = snug_hash64_text(hash, graph->tensors[i].name);
             hash = snug_hash64_mix(hash, (uint64_t)snug_tensor_bytes(&graph->tensors[i]));
         }
     }
@@ -87,18 +59,7 @@ uint64_t snug_session_result_hash(const snug_session *session)
 
 uint64_t snug_session_data_hash(const snug_session *session)
 {
-    uint64_t hash = 0;
-    const snug_timeseries_facts *facts = &session->facts;
-    for (int64_t file = 0; file < facts->file_count; file++) {
-        const snug_timeseries_session at = snug_timeseries_session_at(session->index, file);
-        hash = hash_text(hash, snug_path_name(at.path));
-        hash = snug_hash64_mix(hash, (uint64_t)at.row_count);
-        hash = snug_hash64_mix(hash, (uint64_t)at.part);
-    }
-    for (int32_t part = 0; part < SNUG_TIMESERIES_PART_COUNT; part++) {
-        hash = snug_hash64_mix(hash, (uint64_t)facts->window_count[part]);
-    }
-    return hash;
+    return session->family->hash_data(session);
 }
 
 /** The batch of the state's next step; false when the epoch has none (it is empty). */
@@ -117,7 +78,8 @@ static snug_source_batch next_batch(const snug_session *session, int64_t epoch, 
 /** The loss of a global batch: its samples' shares, added in their order. */
 static double batch_loss(const snug_session *session, int64_t count)
 {
-    const double *partials = snug_exec_tensor(session->exec_train, session->graph.loss);
+    const snug_session_bucket *bucket = session->active;
+    const double *partials = snug_exec_tensor(bucket->exec_train, bucket->graph.loss);
     double sum = 0.0;
     for (int64_t i = 0; i < count; i++) {
         sum += partials[i];
@@ -128,8 +90,9 @@ static double batch_loss(const snug_session *session, int64_t count)
 /** Before clipping; every optimizer measures it, whether it clips or not. */
 static double gradient_norm(const snug_session *session)
 {
-    const snug_tensor_id total = snug_graph_find(&session->graph, SNUG_OPTIM_TOTAL_NAME);
-    const double *square = total < 0 ? NULL : snug_exec_tensor(session->exec_train, total);
+    const snug_session_bucket *bucket = session->active;
+    const snug_tensor_id total = snug_graph_find(&bucket->graph, SNUG_OPTIM_TOTAL_NAME);
+    const double *square = total < 0 ? NULL : snug_exec_tensor(bucket->exec_train, total);
     return square == NULL ? 0.0 : sqrt(*square);
 }
 
@@ -160,7 +123,8 @@ static snug_status run_step(snug_session *session, double *out_loss, snug_error 
     if (session->step.normaliser <= 0.0) {
         session->step.normaliser = 1.0; /* A batch without a valid row: loss and gradients are 0. */
     }
-    SNUG_TRY(snug_exec_step(session->exec_train, &session->step, &session->calls, err));
+    session->active = &session->buckets[source->calls->bucket(source)];
+    SNUG_TRY(snug_exec_step(session->active->exec_train, &session->step, &session->calls, err));
     const double loss = batch_loss(session, batch.count);
     /* A gradient that overflows under a finite loss would be in the weights, and in the next
      * checkpoint, before a loss shows it. */
@@ -286,19 +250,8 @@ static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *e
         state->bad_evaluations++;
     }
     if (session->journal_open) {
-        const snug_evaluation_record record = {.step = e->step,
-                                               .epoch = e->epoch,
-                                               .samples = e->samples,
-                                               .loss = e->loss,
-                                               .mse = e->mse,
-                                               .mae = e->mae,
-                                               .r2 = e->r2,
-                                               .target_count = e->target_count,
-                                               .target_mse = e->target_mse,
-                                               .target_mae = e->target_mae,
-                                               .target_r2 = e->target_r2,
-                                               .seconds = snug_clock_seconds_since(start)};
-        SNUG_TRY(snug_journal_evaluation(&session->journal, &record, err));
+        SNUG_TRY(
+            snug_journal_evaluation(&session->journal, e, snug_clock_seconds_since(start), err));
     }
     if (session->observer != NULL && session->observer->evaluation != NULL) {
         session->observer->evaluation(session->observer->context, e);

@@ -23,9 +23,9 @@ static void find_parts(const snug_session *session, verify_part out[PARTS])
                            session->arena_bytes, used[SNUG_CATEGORY_ACTIVATIONS]};
     out[1] = (verify_part){"data", "index, loader ring, chunk cache", bytes->source,
                            used[SNUG_CATEGORY_DATA]};
-    out[2] = (verify_part){"runtime", "graph, plan, stacks, checkpoint buffer",
-                           bytes->setup + bytes->threads + bytes->buffers,
-                           used[SNUG_CATEGORY_RUNTIME]};
+    out[2] =
+        (verify_part){"runtime", "graph, plan, stacks, checkpoint buffer",
+                      bytes->setup + bytes->threads + bytes->buffers, used[SNUG_CATEGORY_RUNTIME]};
     out[3] = (verify_part){"program", "the program itself and its libraries", bytes->floor,
                            session->summary.peak_rss_bytes};
     for (int64_t i = 0; i < PARTS - 1; i++) {
@@ -42,8 +42,7 @@ static bool is_kept(const snug_session *session)
            s->allocations_after_seal == 0;
 }
 
-static void write_json(const snug_session *session, const verify_part parts[PARTS],
-                       snug_text *text)
+static void write_json(const snug_session *session, const verify_part parts[PARTS], snug_text *text)
 {
     const snug_run_summary *s = &session->summary;
     snug_plan_summary plan;
@@ -87,8 +86,7 @@ static void write_line(snug_text *text, const verify_part *part)
                   (double)(part->predicted_bytes - part->measured_bytes) / (1 << 20), part->text);
 }
 
-static void write_text(const snug_session *session, const verify_part parts[PARTS],
-                       snug_text *text)
+static void write_text(const snug_session *session, const verify_part parts[PARTS], snug_text *text)
 {
     const snug_run_summary *s = &session->summary;
     const verify_part peak = {"peak", is_kept(session) ? "as promised" : "NOT as promised",

@@ -42,11 +42,12 @@ static double median_step(snug_session *session)
 static void hash_weights(const snug_session *session, char out[65])
 {
     snug_sha256 hash;
-    const snug_graph *graph = &session->graph;
+    const snug_session_bucket *bucket = snug_session_main(session);
+    const snug_graph *graph = &bucket->graph;
     snug_sha256_init(&hash);
     for (int64_t i = 0; i < graph->tensor_count; i++) {
         if (graph->tensors[i].kind == SNUG_TENSOR_PARAMETER) {
-            snug_sha256_add(&hash, snug_exec_tensor(session->exec_train, (snug_tensor_id)i),
+            snug_sha256_add(&hash, snug_exec_tensor(bucket->exec_train, (snug_tensor_id)i),
                             snug_tensor_bytes(&graph->tensors[i]));
         }
     }
@@ -68,9 +69,13 @@ void snug_summary_fields(const snug_run_summary *s, snug_json_writer *json)
     snug_json_put_f64(json, "predicted_step_seconds", s->predicted_step_seconds);
     snug_json_put_f64(json, "loss", s->loss);
     snug_json_put_f64(json, "validation_loss", s->validation_loss);
-    snug_json_put_f64(json, "validation_mse", s->validation_mse);
-    snug_json_put_f64(json, "validation_mae", s->validation_mae);
-    snug_json_put_f64(json, "validation_r2", s->validation_r2);
+    for (int32_t i = 0; i < s->validation_metric_count; i++) {
+        char key[64];
+        snug_text text;
+        snug_text_init(&text, key, sizeof key);
+        snug_text_add(&text, "validation_%s", s->validation_metrics[i].name);
+        snug_json_put_f64(json, key, s->validation_metrics[i].value);
+    }
     snug_json_put_string(json, "weights_sha256", s->weights_sha256);
     snug_json_put_string(json, "loss_sha256", s->loss_sha256);
     snug_json_put_string(json, "isa", s->isa == NULL ? "" : s->isa);
@@ -89,7 +94,12 @@ static void write_json(const snug_session *session, snug_text *text)
     snug_summary_fields(&session->summary, &json);
     snug_json_put_f64(&json, "best_validation_loss", best);
     snug_json_put_i64(&json, "best_step", state->best_step);
-    snug_json_put_f64s(&json, "target_mae", e->target_mae, e->target_count);
+    if (e->item_count > 0) {
+        snug_json_key(&json, "validation");
+        snug_json_object_begin(&json);
+        snug_journal_metrics(e, &json);
+        snug_json_object_end(&json);
+    }
     snug_json_object_end(&json);
     snug_text_add(text, "\n");
 }
@@ -116,7 +126,7 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     SNUG_TRY(snug_procfs_process("", 0, &memory, err));
     snug_heap_usage_read(&usage);
     memcpy(session->used_bytes, usage.current_bytes, sizeof session->used_bytes);
-    const bool evaluated = e->target_count > 0;
+    const bool evaluated = e->item_count > 0;
     s->budget_bytes = session->budget.bytes;
     s->predicted_peak_bytes = session->predicted_peak_bytes;
     s->peak_rss_bytes = memory.resident_peak_bytes;
@@ -125,12 +135,13 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     s->samples = session->state.samples;
     s->seconds = session->state.seconds;
     s->step_seconds_median = median_step(session);
-    s->predicted_step_seconds = session->has_train ? session->train.seconds : NAN;
+    s->predicted_step_seconds = session->has_train ? snug_session_program(session)->seconds : NAN;
     s->loss = session->state.step > 0 ? session->state.loss : NAN;
     s->validation_loss = evaluated ? e->loss : NAN;
-    s->validation_mse = evaluated ? e->mse : NAN;
-    s->validation_mae = evaluated ? e->mae : NAN;
-    s->validation_r2 = evaluated ? e->r2 : NAN;
+    s->validation_metric_count = snug_session_metrics(session, s->validation_metrics);
+    for (int32_t i = 0; evaluated && i < e->metric_count; i++) {
+        s->validation_metrics[i].value = e->metrics[i].value;
+    }
     s->isa = snug_isa_name(session->isa);
     s->threads = session->threads;
     hash_weights(session, s->weights_sha256);

@@ -124,7 +124,7 @@ static void on_step(void *context, const snug_step_report *report)
 static void on_evaluation(void *context, const snug_evaluation *report)
 {
     ((watcher *)context)->evaluations++;
-    CHECK(report->target_count == 2);
+    CHECK(report->item_count == 2);
 }
 
 static void on_checkpoint(void *context, const snug_checkpoint_report *report)

@@ -4,7 +4,7 @@
 
 #include "config/builtin.h"
 #include "config/layers.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 
 enum { SCRATCH_BYTES = 1 << 20 };
 static _Alignas(SNUG_ALIGN) unsigned char scratch_memory[SCRATCH_BYTES];
@@ -89,12 +89,12 @@ static void every_model_can_be_named(void **state)
 {
     (void)state;
     snug_error err = {0};
-    for (int64_t i = 0; i < snug_model_count(); i++) {
+    for (int64_t i = 0; i < snug_tds_lstm_count(); i++) {
         char text[128];
         const char *const override = text;
-        (void)snprintf(text, sizeof text, "model.name=%s", snug_model_name(i));
+        (void)snprintf(text, sizeof text, "model.name=%s", snug_tds_lstm_name(i));
         CHECK_OK(load("timeseries", NULL, &override, 1, &err));
-        assert_string_equal(config.settings.model_name, snug_model_name(i));
+        assert_string_equal(config.settings.model_name, snug_tds_lstm_name(i));
     }
 }
 

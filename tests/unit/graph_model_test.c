@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/checked.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "optim/schedules.h"
 
@@ -13,15 +13,15 @@ static snug_arena arena;
 static snug_graph graph;
 static snug_error err;
 
-static snug_model_options build(const char *name, snug_model_purpose purpose)
+static snug_tds_lstm_options build(const char *name, snug_model_purpose purpose)
 {
-    snug_model_options options;
+    snug_tds_lstm_options options;
     err = (snug_error){0};
     snug_arena_init(&arena, "test", block, sizeof block);
     CHECK_OK(snug_graph_init(&graph, &arena, 512, 2048, &err));
-    CHECK_OK(snug_model_preset(name, &options, &err));
+    CHECK_OK(snug_tds_lstm_preset(name, &options, &err));
     options.purpose = purpose;
-    CHECK_OK(snug_model_build(&graph, &options, &err));
+    CHECK_OK(snug_tds_lstm_build(&graph, &options, &err));
     return options;
 }
 
@@ -35,9 +35,9 @@ static snug_shape shape_of(const char *name)
 static void regression_vemg2pose_has_its_published_sizes(void **state)
 {
     (void)state;
-    snug_model_shapes shapes;
-    const snug_model_options options = build("regression_vemg2pose", SNUG_MODEL_TRAIN);
-    CHECK_OK(snug_model_resolve(&options, &shapes, &err));
+    snug_tds_lstm_shapes shapes;
+    const snug_tds_lstm_options options = build("regression_vemg2pose", SNUG_MODEL_TRAIN);
+    CHECK_OK(snug_tds_lstm_resolve(&options, &shapes, &err));
     CHECK(shapes.left_context == 1790);
     CHECK(shapes.target_rows == 10000);
     CHECK(shapes.encoder_rows == 125);
@@ -61,11 +61,11 @@ static void regression_vemg2pose_has_its_published_sizes(void **state)
 static void every_preset_trains_evaluates_and_predicts(void **state)
 {
     (void)state;
-    for (int64_t i = 0; i < snug_model_count(); i++) {
+    for (int64_t i = 0; i < snug_tds_lstm_count(); i++) {
         int64_t parameters = 0;
         for (int purpose = SNUG_MODEL_TRAIN; purpose <= SNUG_MODEL_PREDICT; purpose++) {
-            const snug_model_options options =
-                build(snug_model_name(i), (snug_model_purpose)purpose);
+            const snug_tds_lstm_options options =
+                build(snug_tds_lstm_name(i), (snug_model_purpose)purpose);
             const int64_t count = snug_graph_parameter_count(&graph, false);
             CHECK(parameters == 0 || parameters == count);
             parameters = count;
@@ -153,61 +153,61 @@ static void an_unclipped_update_waits_for_its_own_gradient_alone(void **state)
 static void the_small_configuration_has_its_context(void **state)
 {
     (void)state;
-    snug_model_shapes shapes;
-    snug_model_options options = build("tds_lstm", SNUG_MODEL_TRAIN);
-    CHECK_OK(snug_model_resolve(&options, &shapes, &err));
+    snug_tds_lstm_shapes shapes;
+    snug_tds_lstm_options options = build("tds_lstm", SNUG_MODEL_TRAIN);
+    CHECK_OK(snug_tds_lstm_resolve(&options, &shapes, &err));
     CHECK(shapes.left_context == 4 + 2 * 20 + 2 * 4 + 4 * 10);
     CHECK(shapes.target_rows == 1000 - 92 && shapes.rollout_steps == shapes.encoder_rows);
-    CHECK(shapes.stream[SNUG_MODEL_STREAM_INPUT] == 0);
-    CHECK(shapes.stream[SNUG_MODEL_STREAM_TARGET] == 1);
-    CHECK(shapes.stream[SNUG_MODEL_STREAM_MASK] == -1);
+    CHECK(shapes.stream[SNUG_TDS_LSTM_STREAM_INPUT] == 0);
+    CHECK(shapes.stream[SNUG_TDS_LSTM_STREAM_TARGET] == 1);
+    CHECK(shapes.stream[SNUG_TDS_LSTM_STREAM_MASK] == -1);
     options.has_mask = true;
     options.has_initial_state = true;
-    CHECK_OK(snug_model_resolve(&options, &shapes, &err));
-    CHECK(shapes.stream[SNUG_MODEL_STREAM_MASK] == 2);
-    CHECK(shapes.stream[SNUG_MODEL_STREAM_INITIAL] == 3);
+    CHECK_OK(snug_tds_lstm_resolve(&options, &shapes, &err));
+    CHECK(shapes.stream[SNUG_TDS_LSTM_STREAM_MASK] == 2);
+    CHECK(shapes.stream[SNUG_TDS_LSTM_STREAM_INITIAL] == 3);
 }
 
 static void options_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
-    snug_model_options options;
-    snug_model_options good;
-    snug_model_shapes shapes;
+    snug_tds_lstm_options options;
+    snug_tds_lstm_options good;
+    snug_tds_lstm_shapes shapes;
     memset(&shapes, 0x5A, sizeof shapes);
-    const snug_model_shapes untouched = shapes;
-    CHECK_FAILS(snug_model_preset("tds_lstn", &options, &err), SNUG_CODE_CONFIG);
+    const snug_tds_lstm_shapes untouched = shapes;
+    CHECK_FAILS(snug_tds_lstm_preset("tds_lstn", &options, &err), SNUG_CODE_CONFIG);
     CHECK(strstr(err.message, "tds_lstm") != NULL);
-    CHECK_OK(snug_model_preset("tds_lstm", &good, &err));
+    CHECK_OK(snug_tds_lstm_preset("tds_lstm", &good, &err));
     options = good;
     options.window = 92;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     CHECK(strstr(err.message, "92") != NULL);
     options = good;
     options.stages[1].width = 7;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     options = good;
     options.layers = 5;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     options = good;
     options.slope = NAN;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     options = good;
     options.weight_mse = 0.0;
     options.weight_mae = 0.0;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     options = good;
     options.mode = SNUG_DECODER_PLAIN;
     options.has_initial_state = true;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     options = good;
     options.rollout_rate = 0.5;
-    CHECK_FAILS(snug_model_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
+    CHECK_FAILS(snug_tds_lstm_resolve(&options, &shapes, &err), SNUG_CODE_CONFIG);
     CHECK(memcmp(&shapes, &untouched, sizeof shapes) == 0);
     /* A graph that has no room is left empty. */
     snug_arena_init(&arena, "test", block, sizeof block);
     CHECK_OK(snug_graph_init(&graph, &arena, 512, 20, &err));
-    CHECK_FAILS(snug_model_build(&graph, &good, &err), SNUG_CODE_LIMIT);
+    CHECK_FAILS(snug_tds_lstm_build(&graph, &good, &err), SNUG_CODE_LIMIT);
     CHECK(graph.tensor_count == 0 && graph.node_count == 0);
 }
 

@@ -101,22 +101,22 @@ static void an_evaluation_has_all_targets_and_fits_the_line(void **state)
     for (int i = 0; i < TARGETS; i++) {
         values[i] = -1.2345678901234567e-300; /* As long as a number gets. */
     }
-    CHECK(snug_journal_line_bytes(TARGETS) <= (int64_t)sizeof line);
+    CHECK(snug_journal_line_bytes(3 * TARGETS) <= (int64_t)sizeof line);
     snug_journal journal;
-    CHECK_OK(snug_journal_open(PATH, 0, line, snug_journal_line_bytes(TARGETS), &journal, &err));
-    const snug_evaluation_record record = {.step = INT64_MAX,
-                                           .epoch = INT64_MAX,
-                                           .samples = INT64_MAX,
-                                           .loss = -1.2345678901234567e-300,
-                                           .mse = NAN,
-                                           .mae = INFINITY,
-                                           .r2 = -1.2345678901234567e-300,
-                                           .target_count = TARGETS,
-                                           .target_mse = values,
-                                           .target_mae = values,
-                                           .target_r2 = values,
-                                           .seconds = -1.2345678901234567e-300};
-    CHECK_OK(snug_journal_evaluation(&journal, &record, &err));
+    CHECK_OK(
+        snug_journal_open(PATH, 0, line, snug_journal_line_bytes(3 * TARGETS), &journal, &err));
+    const snug_evaluation evaluation = {
+        .step = INT64_MAX,
+        .epoch = INT64_MAX,
+        .samples = INT64_MAX,
+        .loss = -1.2345678901234567e-300,
+        .metric_count = 3,
+        .metrics = {{"mse", NAN}, {"mae", INFINITY}, {"r2", -1.2345678901234567e-300}},
+        .item = "target",
+        .item_count = TARGETS,
+        .item_metric_count = 3,
+        .item_metrics = {{"mse", values}, {"mae", values}, {"r2", values}}};
+    CHECK_OK(snug_journal_evaluation(&journal, &evaluation, -1.2345678901234567e-300, &err));
     snug_journal_close(&journal);
     const int64_t bytes = read_back();
     assert_int_equal(text[bytes - 1], '\n');

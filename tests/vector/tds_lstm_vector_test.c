@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "data/tensor_file/safetensors.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 #include "op/tolerance.h"
 #include "optim/optim.h"
 #include "optim/schedules.h"
@@ -34,41 +34,41 @@ static const vector_case vector_cases[] = {
 };
 
 /* The options that make_tds_lstm_vectors.py writes out. */
-static snug_model_options options_of(const vector_case *c)
+static snug_tds_lstm_options options_of(const vector_case *c)
 {
-    return (snug_model_options){.name = "vectors",
-                                .inputs = 4,
-                                .targets = 3,
-                                .window = 70,
-                                .sample_rate = 100.0,
-                                .stage_count = 2,
-                                .stages = {{.features = 12,
-                                            .conv_kernel = 5,
-                                            .conv_stride = 2,
-                                            .blocks = 1,
-                                            .channels = 3,
-                                            .width = 4,
-                                            .kernel = 5},
-                                           {.features = 8,
-                                            .conv_kernel = 3,
-                                            .conv_stride = 2,
-                                            .blocks = 2,
-                                            .channels = 4,
-                                            .width = 2,
-                                            .kernel = 3}},
-                                .projection = 6,
-                                .rollout_rate = 25.0,
-                                .hidden = 16,
-                                .layers = 2,
-                                .mode = c->mode,
-                                .has_initial_state = c->initial,
-                                .position_seconds = 0.08,
-                                .slope = 0.01,
-                                .scale = 0.5,
-                                .norm_eps = 1e-5,
-                                .weight_mse = (double)c->weight_mse,
-                                .weight_mae = (double)c->weight_mae,
-                                .has_mask = c->masked};
+    return (snug_tds_lstm_options){.name = "vectors",
+                                   .inputs = 4,
+                                   .targets = 3,
+                                   .window = 70,
+                                   .sample_rate = 100.0,
+                                   .stage_count = 2,
+                                   .stages = {{.features = 12,
+                                               .conv_kernel = 5,
+                                               .conv_stride = 2,
+                                               .blocks = 1,
+                                               .channels = 3,
+                                               .width = 4,
+                                               .kernel = 5},
+                                              {.features = 8,
+                                               .conv_kernel = 3,
+                                               .conv_stride = 2,
+                                               .blocks = 2,
+                                               .channels = 4,
+                                               .width = 2,
+                                               .kernel = 3}},
+                                   .projection = 6,
+                                   .rollout_rate = 25.0,
+                                   .hidden = 16,
+                                   .layers = 2,
+                                   .mode = c->mode,
+                                   .has_initial_state = c->initial,
+                                   .position_seconds = 0.08,
+                                   .slope = 0.01,
+                                   .scale = 0.5,
+                                   .norm_eps = 1e-5,
+                                   .weight_mse = (double)c->weight_mse,
+                                   .weight_mae = (double)c->weight_mae,
+                                   .has_mask = c->masked};
 }
 
 static const snug_schedule schedule = {
@@ -237,7 +237,7 @@ static void the_model_agrees_with_pytorch(void **state)
                                                    : SNUG_KERNEL_SCALAR;
     for (int64_t i = 0; i < SNUG_COUNT(vector_cases); i++) {
         const vector_case *c = &vector_cases[i];
-        const snug_model_options options = options_of(c);
+        const snug_tds_lstm_options options = options_of(c);
         char path[512];
         snug_arena arena;
         snug_graph graph;
@@ -250,7 +250,7 @@ static void the_model_agrees_with_pytorch(void **state)
         print_message("%s\n", c->file);
         CHECK_OK(snug_safetensors_open(path, &arena, &file, &err));
         CHECK_OK(snug_graph_init(&graph, &arena, 256, 1024, &err));
-        CHECK_OK(snug_model_build(&graph, &options, &err));
+        CHECK_OK(snug_tds_lstm_build(&graph, &options, &err));
         CHECK_OK(snug_graph_backward(&graph, &err));
         CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
         optim.clip_norm = 0.01; /* Of run_steps(). */

@@ -533,9 +533,17 @@ static void call_close(snug_source *source)
     snug_mutex_deinit(&self->tickets);
 }
 
+/** Every batch has the one shape. */
+static int32_t call_bucket(const snug_source *source)
+{
+    SNUG_UNUSED(source);
+    return 0;
+}
+
 static const snug_source_calls timeseries_calls = {.sample_count = call_sample_count,
                                                    .schedule = call_schedule,
                                                    .begin = call_begin,
+                                                   .bucket = call_bucket,
                                                    .normaliser = call_normaliser,
                                                    .fetch = call_fetch,
                                                    .close = call_close};

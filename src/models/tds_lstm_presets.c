@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "models/model.h"
+#include "models/tds_lstm.h"
 
 /*
  * R4's own configuration: conv k5 s2, TDS 8 x 4 kernel 21; conv k5 s2, TDS 8 x 8 kernel 11; LSTM
@@ -58,7 +58,7 @@
     .rollout_rate = 50.0, .hidden = 512, .layers = 2, .slope = 0.01, .scale = 0.01,                \
     .norm_eps = 1e-5, .weight_mae = 1.0
 
-static const snug_model_options presets[] = {
+static const snug_tds_lstm_options presets[] = {
     {.name = "tds_lstm", SMALL_STAGES, SMALL_REST, .mode = SNUG_DECODER_POSITION},
     {.name = "tds_lstm_plain", SMALL_STAGES, SMALL_REST, .mode = SNUG_DECODER_PLAIN},
     {.name = "regression_vemg2pose",
@@ -74,18 +74,18 @@ static const snug_model_options presets[] = {
     {.name = "plain_emg2pose", LARGE_STAGES, LARGE_REST, .mode = SNUG_DECODER_PLAIN},
 };
 
-int64_t snug_model_count(void)
+int64_t snug_tds_lstm_count(void)
 {
     return SNUG_COUNT(presets);
 }
 
-const char *snug_model_name(int64_t index)
+const char *snug_tds_lstm_name(int64_t index)
 {
     SNUG_ASSERT(index >= 0 && index < SNUG_COUNT(presets));
     return presets[index].name;
 }
 
-snug_status snug_model_preset(const char *name, snug_model_options *out, snug_error *err)
+snug_status snug_tds_lstm_preset(const char *name, snug_tds_lstm_options *out, snug_error *err)
 {
     const char *names[SNUG_COUNT(presets)];
     for (int64_t i = 0; i < SNUG_COUNT(presets); i++) {

@@ -1,5 +1,5 @@
 /* CSV and HDF5 outputs of predictions. */
-#include "train/output.h"
+#include "train/timeseries_output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@ typedef enum output_kind { OUTPUT_CSV, OUTPUT_HDF5, OUTPUT_CALLBACK } output_kin
 
 enum { BLOCK_BYTES = 512 << 10, BOUNCE_BYTES = 128 << 10 };
 
-struct snug_output {
+struct snug_timeseries_output {
     output_kind kind;
     snug_predict_options options;
     int64_t rows, target_count;
@@ -55,7 +55,7 @@ static snug_status choose_kind(const snug_predict_options *options, output_kind 
     return SNUG_OK;
 }
 
-static snug_status send_line(snug_output *output, const snug_text *text, snug_error *err)
+static snug_status send_line(snug_timeseries_output *output, const snug_text *text, snug_error *err)
 {
     if (output->kind == OUTPUT_CSV) {
         return snug_file_writer_add(&output->writer, text->data, text->length, err);
@@ -64,7 +64,7 @@ static snug_status send_line(snug_output *output, const snug_text *text, snug_er
     return SNUG_OK;
 }
 
-static snug_status open_csv(snug_output *output, snug_error *err)
+static snug_status open_csv(snug_timeseries_output *output, snug_error *err)
 {
     void *memory = NULL;
     snug_text text;
@@ -85,7 +85,7 @@ static snug_status open_csv(snug_output *output, snug_error *err)
     return send_line(output, &text, err);
 }
 
-static snug_status open_hdf5(snug_output *output, snug_error *err)
+static snug_status open_hdf5(snug_timeseries_output *output, snug_error *err)
 {
     void *memory = NULL;
     output->members[0] = (snug_h5_write_member){"file", SNUG_H5_SIGNED, 8, 1};
@@ -108,22 +108,23 @@ static snug_status open_hdf5(snug_output *output, snug_error *err)
     return snug_h5_writer_open(&options, &output->arena, &output->hdf5, err);
 }
 
-snug_status snug_output_open(const snug_predict_options *options, const snug_session *session,
-                             snug_output **out, snug_error *err)
+snug_status snug_timeseries_output_open(const snug_predict_options *options,
+                                        const snug_timeseries_own *own,
+                                        snug_timeseries_output **out, snug_error *err)
 {
     snug_status status = SNUG_OK;
     output_kind kind = OUTPUT_CSV;
     void *memory = NULL;
     SNUG_TRY(choose_kind(options, &kind, err));
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, BLOCK_BYTES, false, &memory, err));
-    snug_output *output = memory;
+    snug_timeseries_output *output = memory;
     const int64_t head = snug_align_up((int64_t)sizeof *output, SNUG_ALIGN);
-    *output = (snug_output){.kind = kind,
-                            .options = *options,
-                            .rows = session->facts.target_rows,
-                            .target_count = session->facts.target_count,
-                            .file = -1,
-                            .rate = session->sample_rate};
+    *output = (snug_timeseries_output){.kind = kind,
+                                       .options = *options,
+                                       .rows = own->facts.target_rows,
+                                       .target_count = own->facts.target_count,
+                                       .file = -1,
+                                       .rate = own->sample_rate};
     snug_arena_init(&output->arena, "predictions", (unsigned char *)memory + head,
                     BLOCK_BYTES - head);
     SNUG_TRY_DONE(kind == OUTPUT_HDF5 ? open_hdf5(output, err) : open_csv(output, err));
@@ -131,7 +132,7 @@ snug_status snug_output_open(const snug_predict_options *options, const snug_ses
 
 done:
     if (snug_failed(status)) {
-        snug_output_close(output);
+        snug_timeseries_output_close(output);
     }
     return status;
 }
@@ -143,8 +144,8 @@ static float value_of(const snug_timeseries_session *at, const float *prediction
                                   : prediction[k] * at->target_std[k] + at->target_mean[k];
 }
 
-static snug_status add_row(snug_output *output, const snug_timeseries_session *at, int64_t row,
-                           const float *prediction, snug_error *err)
+static snug_status add_row(snug_timeseries_output *output, const snug_timeseries_session *at,
+                           int64_t row, const float *prediction, snug_error *err)
 {
     const double time = output->rate > 0.0 ? (double)row / output->rate : (double)row;
     if (output->kind == OUTPUT_HDF5) {
@@ -167,33 +168,30 @@ static snug_status add_row(snug_output *output, const snug_timeseries_session *a
     return send_line(output, &text, err);
 }
 
-snug_status snug_output_add(snug_output *output, const snug_session *session, int64_t first,
-                            int64_t count, const float *predictions, snug_error *err)
+snug_status snug_timeseries_output_add(snug_timeseries_output *output,
+                                       const snug_timeseries_own *own, int64_t position,
+                                       const float *prediction, snug_error *err)
 {
-    const int64_t context = session->model.shapes.left_context;
-    for (int64_t i = 0; i < count; i++) {
-        const snug_timeseries_place place =
-            snug_timeseries_locate(session->index, false, 0, first + i);
-        const snug_timeseries_session at = snug_timeseries_session_at(session->index, place.file);
-        if (place.file != output->file) {
-            output->file = place.file;
-            output->next_row = 0;
+    const snug_timeseries_place place = snug_timeseries_locate(own->index, false, 0, position);
+    const snug_timeseries_session at = snug_timeseries_session_at(own->index, place.file);
+    if (place.file != output->file) {
+        output->file = place.file;
+        output->next_row = 0;
+    }
+    for (int64_t t = 0; t < output->rows; t++) {
+        const int64_t row = place.row_first + own->shapes.left_context + t;
+        if (row < output->next_row || row >= at.row_count) {
+            continue;
         }
-        for (int64_t t = 0; t < output->rows; t++) {
-            const int64_t row = place.row_first + context + t;
-            if (row < output->next_row || row >= at.row_count) {
-                continue;
-            }
-            SNUG_TRY(add_row(output, &at, row,
-                             predictions + (i * output->rows + t) * output->target_count, err));
-            output->next_row = row + 1;
-            output->written++;
-        }
+        SNUG_TRY(add_row(output, &at, row, prediction + t * output->target_count, err));
+        output->next_row = row + 1;
+        output->written++;
     }
     return SNUG_OK;
 }
 
-snug_status snug_output_commit(snug_output *output, int64_t *out_rows, snug_error *err)
+snug_status snug_timeseries_output_commit(snug_timeseries_output *output, int64_t *out_rows,
+                                          snug_error *err)
 {
     if (output->kind == OUTPUT_CSV) {
         SNUG_TRY(snug_file_writer_commit(&output->writer, err));
@@ -206,7 +204,7 @@ snug_status snug_output_commit(snug_output *output, int64_t *out_rows, snug_erro
     return SNUG_OK;
 }
 
-void snug_output_close(snug_output *output)
+void snug_timeseries_output_close(snug_timeseries_output *output)
 {
     if (output == NULL) {
         return;
