@@ -3,16 +3,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/limits.h"
-#include "base/parallel.h"
-#include "ops/cpu/gemm.h"
+#include "gemm_rate.h"
 #include "ops/cpu/lstm.h"
 #include "sys/clock.h"
 #include "sys/thread.h"
 
-enum { SAMPLES = 64, ROOF_SIZE = 1536, TURNS = 3 };
+enum { SAMPLES = 64, TURNS = 3 };
 
 static const snug_lstm_options bench_options = {
     .isa = SNUG_KERNEL_AVX512,
@@ -27,59 +24,6 @@ static const snug_lstm_options bench_options = {
     .slope = 0.01f,
     .scale = 0.01f,
 };
-
-/** Memory for the run, every page touched; the bench ends when there is none. */
-static void *bench_memory(int64_t bytes)
-{
-    void *memory = aligned_alloc(SNUG_ALIGN, (size_t)((bytes / SNUG_ALIGN + 1) * SNUG_ALIGN));
-    if (memory == NULL) {
-        (void)fprintf(stderr, "no memory\n");
-        exit(1);
-    }
-    memset(memory, 0, (size_t)bytes);
-    return memory;
-}
-
-static float *bench_floats(int64_t count, float size)
-{
-    float *data = bench_memory(count * (int64_t)sizeof(float));
-    uint32_t state = 12345;
-    for (int64_t i = 0; i < count; i++) {
-        state = state * 1664525U + 1013904223U;
-        data[i] = size * ((float)(state >> 8) / 8388608.0f - 1.0f);
-    }
-    return data;
-}
-
-static double gemm_rate(snug_kernel_isa isa, const snug_parallel *parallel)
-{
-    const int64_t n = ROOF_SIZE;
-    float *a = bench_floats(n * n, 1.0f);
-    float *b = bench_floats(n * n, 1.0f);
-    float *c = bench_floats(n * n, 1.0f);
-    const snug_gemm_call call = {.isa = isa,
-                                 .rows = n,
-                                 .cols = n,
-                                 .depth = n,
-                                 .batch = 1,
-                                 .a = {.data = a, .row_stride = n, .col_stride = 1},
-                                 .b = {.data = b, .row_stride = n, .col_stride = 1},
-                                 .c = c,
-                                 .c_row_stride = n};
-    void *scratch = bench_memory(snug_gemm_scratch_bytes(&call, parallel->threads));
-    double best = 0.0;
-    for (int i = 0; i < TURNS + 1; i++) {
-        const int64_t start = snug_clock_ns();
-        snug_gemm(&call, parallel, scratch);
-        const double rate = 2.0 * (double)(n * n * n) / (double)(snug_clock_ns() - start);
-        best = rate > best ? rate : best;
-    }
-    free(a);
-    free(b);
-    free(c);
-    free(scratch);
-    return best;
-}
 
 /** Multiply-adds of forward; backward has twice as many. */
 static double forward_macs(const snug_lstm_options *o)
@@ -96,19 +40,19 @@ static void open_weights(const snug_lstm_options *o, snug_lstm_weights *w, snug_
     for (int32_t layer = 0; layer < o->layers; layer++) {
         const int64_t sizes[4] = {4 * o->hidden * snug_lstm_input_depth(o, layer),
                                   4 * o->hidden * o->hidden, 4 * o->hidden, 4 * o->hidden};
-        w->w_ih[layer] = bench_floats(sizes[0], 0.044f);
-        w->w_hh[layer] = bench_floats(sizes[1], 0.044f);
-        w->b_ih[layer] = bench_floats(sizes[2], 0.044f);
-        w->b_hh[layer] = bench_floats(sizes[3], 0.044f);
-        g->w_ih[layer] = bench_floats(sizes[0], 0.0f);
-        g->w_hh[layer] = bench_floats(sizes[1], 0.0f);
-        g->b_ih[layer] = bench_floats(sizes[2], 0.0f);
-        g->b_hh[layer] = bench_floats(sizes[3], 0.0f);
+        w->w_ih[layer] = bench_numbers(sizes[0], 0.044f);
+        w->w_hh[layer] = bench_numbers(sizes[1], 0.044f);
+        w->b_ih[layer] = bench_numbers(sizes[2], 0.044f);
+        w->b_hh[layer] = bench_numbers(sizes[3], 0.044f);
+        g->w_ih[layer] = bench_numbers(sizes[0], 0.0f);
+        g->w_hh[layer] = bench_numbers(sizes[1], 0.0f);
+        g->b_ih[layer] = bench_numbers(sizes[2], 0.0f);
+        g->b_hh[layer] = bench_numbers(sizes[3], 0.0f);
     }
-    w->head_w = bench_floats(snug_lstm_outputs(o) * o->hidden, 0.044f);
-    w->head_b = bench_floats(snug_lstm_outputs(o), 0.044f);
-    g->head_w = bench_floats(snug_lstm_outputs(o) * o->hidden, 0.0f);
-    g->head_b = bench_floats(snug_lstm_outputs(o), 0.0f);
+    w->head_w = bench_numbers(snug_lstm_outputs(o) * o->hidden, 0.044f);
+    w->head_b = bench_numbers(snug_lstm_outputs(o), 0.044f);
+    g->head_w = bench_numbers(snug_lstm_outputs(o) * o->hidden, 0.0f);
+    g->head_b = bench_numbers(snug_lstm_outputs(o), 0.0f);
 }
 
 typedef struct bench_data {
@@ -163,10 +107,10 @@ int main(int argc, char **argv)
     options.isa = argc > 2 ? (snug_kernel_isa)atoi(argv[2]) : SNUG_KERNEL_AVX512;
     bench_data data = {.weights = {.head_w = NULL}};
     open_weights(&options, &data.weights, &data.gradients);
-    data.x = bench_floats(SAMPLES * options.steps * options.features, 1.0f);
-    data.dx = bench_floats(SAMPLES * options.steps * options.features, 0.0f);
-    data.y = bench_floats(SAMPLES * options.steps * options.targets, 0.0f);
-    data.dy = bench_floats(SAMPLES * options.steps * options.targets, 1e-4f);
+    data.x = bench_numbers(SAMPLES * options.steps * options.features, 1.0f);
+    data.dx = bench_numbers(SAMPLES * options.steps * options.features, 0.0f);
+    data.y = bench_numbers(SAMPLES * options.steps * options.targets, 0.0f);
+    data.dy = bench_numbers(SAMPLES * options.steps * options.targets, 1e-4f);
     for (int32_t threads = 1; threads <= most; threads++) {
         snug_error err = {0};
         snug_pool *pool = NULL;

@@ -21,6 +21,7 @@ part() {
 part "matrix products, $isa" "$build/bench/gemm_bench" "$isa"
 part "1-D convolutions, $isa" "$build/bench/conv_bench" "$isa"
 part "recurrent decoder, 2 threads" "$build/bench/lstm_bench" 2
+part "attention, $isa, 2 threads" "$build/bench/attention_bench" "$isa" 2
 part "planner" "$build/bench/plan_bench"
 
 folder=$(mktemp -d)
@@ -31,9 +32,17 @@ for budget in 3GiB 600MiB 200MiB; do
 done
 
 if [ -n "${TORCH_PYTHON:-}" ]; then
+    part "attention beside PyTorch" "$TORCH_PYTHON" bench/peers/attention_peer.py --driver "$build/bench/attention_bench" --isa "$isa"
     part "loader" "$TORCH_PYTHON" bench/peers/loader_peer.py --driver "$build/bench/loader_bench"
+    texts=${SNUG_DATA_DIR:-../shared/data}/textcls # TOKENIZER_MODEL: a Hugging Face folder with an uncased English tokenizer.
+    if [ -d "$texts" ]; then
+        part "WordPiece beside transformers, one thread" "$TORCH_PYTHON" bench/peers/wordpiece_peer.py \
+            --driver "$build/bench/wordpiece_bench" --data "$texts" ${TOKENIZER_MODEL:+--model "$TOKENIZER_MODEL"}
+    else
+        echo "left out: WordPiece (no '$texts'; set SNUG_DATA_DIR)"
+    fi
     [ -z "${TORCH_PEERS:-}" ] || part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \
         --peers "$TORCH_PEERS"
 else
-    echo "left out: loader and training beside PyTorch (set TORCH_PYTHON and TORCH_PEERS)"
+    echo "left out: attention, loader, WordPiece and training beside PyTorch (set TORCH_PYTHON and TORCH_PEERS)"
 fi

@@ -14,6 +14,7 @@ enum {
     CLI_EXIT_USAGE = 2,     /* Command line or configuration. */
     CLI_EXIT_NO_FIT = 3,    /* The budget or the machine is too small. */
     CLI_EXIT_CONDITION = 4, /* A --fail-on condition holds. */
+    CLI_EXIT_SOME_FAILED = 5, /* Of several experiments. */
     CLI_EXIT_INTERRUPTED = 130
 };
 
@@ -55,6 +56,14 @@ typedef struct cli_values {
     const char *inputs, *targets, *time, *rate, *group, *dataset;
     const char *sessions, *rows, *channels, *seed;
     const char *verify, *picture, *curve_picture, *certificate, *verify_certificate;
+    const char *limit, *enforce, *retry, *shrink, *grow, *state, *time_limit, *grace, *result;
+    const char *only;
+    bool keep_going;
+    const char *pid, *name, *interval, *duration, *plot, *plot_interval;
+    const char *pss, *pss_stall, *thresholds, *gpu_thresholds, *warn, *gpu;
+    bool chart, alone, steady, report_text;
+    const char *resume_from;
+    const char *report, *log_file;
     bool resume, origin, force, dry_run, curve, recalibrate;
 } cli_values;
 
@@ -76,14 +85,16 @@ typedef struct cli_command {
 struct cli_line {
     const cli_command *command;
     bool help, json, quiet, color; /* `color`: of stderr. */
+    bool color_stdout;
     cli_values values;
     const char *positionals[CLI_POSITIONALS_MAX];
     int64_t positional_count;
     const char *overrides[CLI_OVERRIDES_MAX];
     int64_t override_count;
-    char made[CLI_OVERRIDES_MAX][CLI_OVERRIDE_BYTES]; /* Texts of overrides made from options. */
     const char *fail_on[CLI_FAIL_ON_MAX];
     int64_t fail_on_count;
+    /* Texts of overrides made from options; last, so that those not used are never touched. */
+    char made[CLI_OVERRIDES_MAX][CLI_OVERRIDE_BYTES];
 };
 
 /* commands.c */
@@ -100,6 +111,8 @@ const cli_option *cli_option_find(const cli_command *command, const char *name);
 /** Reads a whole number of an option; prints and returns false when it is none in the range. */
 bool cli_number(const char *option, const char *text, int64_t low, int64_t high, int64_t *out);
 bool cli_real(const char *option, const char *text, double *out);
+/** Reads "500ms", "90", "90s", "15m" or "2h" as seconds, above 0; prints what is wrong. */
+bool cli_seconds(const char *option, const char *text, double *out);
 bool cli_part(const char *text, snug_part *out);
 
 /* terminal.c */
@@ -108,6 +121,8 @@ void cli_output_init(bool quiet, bool color);
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** The same for a remark; nothing with --quiet. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** A line of snug_run() and snug_experiments_run(): an error or a remark. */
+void cli_message(void *context, bool important, const char *text);
 /** A snug_write to stdout; the context is not used. */
 void cli_write(void *context, const char *text, int64_t bytes);
 /** Prints the error and returns its exit code. */
@@ -127,7 +142,7 @@ bool cli_completion_print(const char *shell);
 /* fail_on.c */
 typedef struct cli_metric {
     const char *name;
-    double value;
+    double value; /* Of "leak" and "exceed" 1 or 0: their name alone is a condition. */
 } cli_metric;
 /** Checks the conditions' names and form before the work starts; prints what is wrong. */
 bool cli_fail_on_check(const cli_line *line, const cli_metric *metrics, int64_t count);
@@ -170,6 +185,10 @@ int cli_run_config_show(const cli_line *line);
 int cli_run_config_list(const cli_line *line);
 int cli_run_config_keys(const cli_line *line);
 int cli_run_demo(const cli_line *line);
+int cli_run_run(const cli_line *line);
+int cli_run_experiments(const cli_line *line);
+int cli_run_monitor(const cli_line *line);
+int cli_run_analyze(const cli_line *line);
 int cli_run_help(const cli_line *line);
 int cli_run_version(const cli_line *line);
 int cli_run_completion(const cli_line *line);

@@ -99,8 +99,9 @@ int cli_run_data_generate(const cli_line *line)
     const cli_values *values = &line->values;
     int64_t seed = 42;
     snug_data_generate_options options = {.out = values->out, .overwrite = values->force};
-    if (strcmp(line->positionals[0], "timeseries") != 0) {
-        cli_error("'%s' cannot be generated; only 'timeseries' can", line->positionals[0]);
+    const bool text = strcmp(line->positionals[0], "text") == 0;
+    if (!text && strcmp(line->positionals[0], "timeseries") != 0) {
+        cli_error("'%s' cannot be generated; 'timeseries' and 'text' can", line->positionals[0]);
         return CLI_EXIT_USAGE;
     }
     if (values->out == NULL) {
@@ -120,7 +121,12 @@ int cli_run_data_generate(const cli_line *line)
     options.seed = (uint64_t)seed;
     snug_error err = {0};
     snug_data_result result = {0};
-    const snug_status status = snug_data_generate(&options, &result, &err);
+    const snug_data_generate_text_options rows = {.out = options.out,
+                                                  .rows = options.rows,
+                                                  .seed = options.seed,
+                                                  .overwrite = options.overwrite};
+    const snug_status status = text ? snug_data_generate_text(&rows, &result, &err)
+                                    : snug_data_generate(&options, &result, &err);
     if (status != SNUG_OK) {
         return cli_failed(status, &err);
     }

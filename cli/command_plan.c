@@ -117,8 +117,8 @@ int cli_run_plan(const cli_line *line)
     }
     snug_error err = {0};
     snug_session *session = NULL;
-    const snug_session_options options = {.purpose = steps > 0 ? SNUG_PURPOSE_TRAIN
-                                                               : SNUG_PURPOSE_PLAN,
+    const snug_session_options options = {.purpose =
+                                              steps > 0 ? SNUG_PURPOSE_TRAIN : SNUG_PURPOSE_PLAN,
                                           .budget = line->values.budget,
                                           .recalibrate = line->values.recalibrate,
                                           .steps = steps};

@@ -109,10 +109,60 @@ static int train_and_report(const cli_line *line, snug_session *session, const c
     return code;
 }
 
-int cli_run_train(const cli_line *line)
+/* "RUN", "RUN/latest_model" and "RUN/checkpoints/last" are all RUN when it is a run of ours. */
+static bool find_run(const char *path, char out[4096])
+{
+    char probe[4200];
+    if (snprintf(out, 4096, "%s", path) >= 4096) {
+        return false;
+    }
+    for (int up = 0; up < 3; up++) {
+        (void)snprintf(probe, sizeof probe, "%s/config.yaml", out);
+        if (access(probe, R_OK) == 0) {
+            return true;
+        }
+        char *slash = strrchr(out, '/');
+        if (slash == NULL || slash == out) {
+            return false;
+        }
+        *slash = '\0';
+    }
+    return false;
+}
+
+/*
+ * --resume-from-checkpoint in the words of scripts that only knew weights: a run of ours goes on
+ * exactly where it was, any other folder is a model to start from.
+ */
+static bool take_resume_from(cli_line *line, char run[4096], char model[4096])
+{
+    const char *from = line->values.resume_from;
+    if (from == NULL) {
+        return true;
+    }
+    if (find_run(from, run)) {
+        line->values.out = line->values.out == NULL ? run : line->values.out;
+        line->values.resume = true;
+        return true;
+    }
+    if (snprintf(model, 4096, "model.path=%s", from) >= 4096 ||
+        line->override_count == CLI_OVERRIDES_MAX) {
+        cli_error("--resume-from-checkpoint: the path is too long");
+        return false;
+    }
+    line->overrides[line->override_count++] = model;
+    return true;
+}
+
+int cli_run_train(const cli_line *given)
 {
     int code = CLI_EXIT_DONE;
-    char chosen[4096];
+    char chosen[4096], run[4096], model[4096];
+    cli_line copy = *given;
+    const cli_line *line = &copy;
+    if (!take_resume_from(&copy, run, model)) {
+        return CLI_EXIT_USAGE;
+    }
     const char *out = line->values.out;
     if (line->values.resume && out == NULL) {
         cli_error("--resume needs the folder of the run: --out RUN");

@@ -13,11 +13,23 @@ typedef struct condition {
     double bound;
 } condition;
 
+/* What is so or not so, without a number. */
+static bool is_fact(const char *text)
+{
+    return strcmp(text, "leak") == 0 || strcmp(text, "exceed") == 0;
+}
+
 /* "mae>0.2" or "peak<600MiB": a metric, a sign, a number or a size. */
 static bool parse(const char *text, const cli_metric *metrics, int64_t count, condition *out)
 {
     const size_t length = strcspn(text, "<>");
     const char *value = text + length + 1;
+    for (int64_t i = 0; i < count && is_fact(text); i++) {
+        if (strcmp(metrics[i].name, text) == 0) {
+            *out = (condition){.metric = i, .above = true, .bound = 0};
+            return true;
+        }
+    }
     if (length == 0 || text[length] == '\0' || *value == '\0') {
         cli_error("--fail-on '%s' is no condition; write it like 'mae>0.2'", text);
         return false;

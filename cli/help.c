@@ -44,7 +44,7 @@ void cli_help_all(void)
         (void)printf("  %-16s %s\n", command->name, command->summary);
     }
     (void)printf("\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 does not fit,\n"
-                 "4 a --fail-on condition, 130 interrupted and saved.\n"
+                 "4 a --fail-on condition, 5 some experiments failed, 130 interrupted and saved.\n"
                  "'snug COMMAND --help' shows the options of a command.\n");
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,9 @@ static bool add_override(cli_line *line, const char *text)
 static bool add_setting(cli_line *line, const cli_option *option, const char *value)
 {
     char *text = line->made[line->override_count < CLI_OVERRIDES_MAX ? line->override_count : 0];
-    const int length = snprintf(text, CLI_OVERRIDE_BYTES, "%s=%s", option->key, value);
+    /* An option without a value switches its setting on. */
+    const int length = snprintf(text, CLI_OVERRIDE_BYTES, "%s=%s", option->key,
+                                value != NULL ? value : "true");
     if (length >= CLI_OVERRIDE_BYTES) {
         cli_error("the value of --%s is too long", option->name);
         return false;
@@ -151,6 +154,7 @@ static bool apply(cli_line *line, const cli_option *option, const char *value)
         break;
     case CLI_OPTION_COLOR:
         line->color = cli_wants_color(value, STDERR_FILENO);
+        line->color_stdout = cli_wants_color(value, STDOUT_FILENO);
         break;
     case CLI_OPTION_TEXT:
         memcpy(field, &value, sizeof value);
@@ -239,9 +243,10 @@ static bool take_word(cli_line *line, const char *word)
 
 bool cli_parse(const cli_command *command, int argc, char **argv, int first, cli_line *out)
 {
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(cli_line, made));
     out->command = command;
     out->color = cli_wants_color("auto", STDERR_FILENO);
+    out->color_stdout = cli_wants_color("auto", STDOUT_FILENO);
     bool options = true;
     for (int at = first; at < argc; at++) {
         const char *word = argv[at];
@@ -287,6 +292,30 @@ bool cli_real(const char *option, const char *text, double *out)
         return false;
     }
     *out = number;
+    return true;
+}
+
+bool cli_seconds(const char *option, const char *text, double *out)
+{
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}, {"", 1}};
+    char number[32];
+    const size_t digits = strspn(text, "0123456789.eE+-");
+    double factor = 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        factor = strcmp(text + digits, units[i].unit) == 0 ? units[i].seconds : factor;
+    }
+    (void)snprintf(number, sizeof number, "%.*s", (int)digits, text);
+    if (factor == 0 || digits == 0 || !(strtod(number, NULL) > 0)) {
+        cli_error("--%s must be a time above 0 like 500ms, 90s, 15m or 2h, not '%s'", option, text);
+        return false;
+    }
+    if (!cli_real(option, number, out)) {
+        return false;
+    }
+    *out *= factor;
     return true;
 }
 

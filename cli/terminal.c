@@ -69,6 +69,16 @@ void cli_note(const char *format, ...)
     va_end(arguments);
 }
 
+void cli_message(void *context, bool important, const char *text)
+{
+    (void)context;
+    if (important) {
+        cli_error("%s", text);
+    } else {
+        cli_note("%s", text);
+    }
+}
+
 void cli_write(void *context, const char *text, int64_t bytes)
 {
     (void)context;

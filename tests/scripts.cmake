@@ -30,7 +30,9 @@ endforeach()
 if(Python3_Interpreter_FOUND AND TARGET snug_program)
   add_test(NAME doc_examples
            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/doc_examples.py
-                   $<TARGET_FILE:snug_program> ${PROJECT_SOURCE_DIR}/doc/guide.md
+                   $<TARGET_FILE:snug_program> ${PROJECT_SOURCE_DIR}/doc/guide.md ${PROJECT_SOURCE_DIR}/doc/analyze.md
+                   ${PROJECT_SOURCE_DIR}/doc/run.md ${PROJECT_SOURCE_DIR}/doc/experiments.md
+                   ${PROJECT_SOURCE_DIR}/doc/monitor.md
                    ${PROJECT_SOURCE_DIR}/README.md)
   set_tests_properties(doc_examples PROPERTIES LABELS cli TIMEOUT 600
     ENVIRONMENT "SNUG_COSTS=default")

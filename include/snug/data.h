@@ -74,6 +74,20 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_data_generate(const snug_data_generate
                                                         snug_data_result *out_result,
                                                         snug_error *err);
 
+typedef struct snug_data_generate_text_options {
+    const char *out; /**< Folder; made when missing. */
+    int64_t rows;    /**< Of train.csv; 0: 400. */
+    uint64_t seed;
+    bool overwrite;
+} snug_data_generate_text_options;
+
+/**
+ * Writes learnable synthetic text: train.csv, valid.csv, test.csv, and model/ with the shape and
+ * the vocabulary of a small BERT that has no weights yet (model.pretrained=false).
+ */
+SNUG_API SNUG_MUST_CHECK snug_status snug_data_generate_text(
+    const snug_data_generate_text_options *options, snug_data_result *out_result, snug_error *err);
+
 #ifdef __cplusplus
 }
 #endif

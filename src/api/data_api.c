@@ -7,6 +7,7 @@
 #include "api/inside.h"
 #include "base/json.h"
 #include "data/hdf5/h5_describe.h"
+#include "data/text/text_generate.h"
 #include "data/timeseries/timeseries_files.h"
 #include "sys/file.h"
 #include "sys/heap.h"
@@ -349,4 +350,28 @@ snug_status snug_data_generate(const snug_data_generate_options *options,
     SNUG_TRY(count_files(options->out, &files, &bytes, err));
     *out_result = (snug_data_result){.files = sessions, .rows = sessions * rows, .bytes = bytes};
     return SNUG_OK;
+}
+
+snug_status snug_data_generate_text(const snug_data_generate_text_options *options,
+                                    snug_data_result *out_result, snug_error *err)
+{
+    char path[SNUG_PATH_BYTES];
+    snug_arena scratch;
+    snug_text_generated made = {0};
+    const snug_text_generate_options generate = {.folder = options->out,
+                                                 .row_count =
+                                                     options->rows > 0 ? options->rows : 400,
+                                                 .seed = options->seed};
+    SNUG_TRY(snug_path_join(options->out, "train.csv", path, err));
+    if (snug_path_look(path) != SNUG_PATH_NONE && !options->overwrite) {
+        return SNUG_FAIL(err, SNUG_CODE_IO, "'%s' is there already; --force writes over it", path);
+    }
+    snug_heap_arena_init(&scratch, "text", SNUG_CATEGORY_RUNTIME, 256 << 10);
+    const snug_status status = snug_text_generate(&generate, &scratch, &made, err);
+    snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
+    if (status == SNUG_OK) {
+        *out_result =
+            (snug_data_result){.files = made.files, .rows = made.rows, .bytes = made.bytes};
+    }
+    return status;
 }

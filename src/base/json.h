@@ -35,6 +35,10 @@ void snug_json_f64(snug_json_writer *writer, double value);
 void snug_json_f32(snug_json_writer *writer, float value);
 void snug_json_bool(snug_json_writer *writer, bool value);
 void snug_json_null(snug_json_writer *writer);
+/** A key, its escapes as a reader found them; at most INT32_MAX bytes. */
+void snug_json_raw_key(snug_json_writer *writer, const char *text, int64_t text_bytes);
+/** A value that is JSON text already, as a reader found it; at most INT32_MAX bytes. */
+void snug_json_raw(snug_json_writer *writer, const char *text, int64_t text_bytes);
 /** A key and its value. */
 void snug_json_put_string(snug_json_writer *writer, const char *key, const char *value);
 void snug_json_put_i64(snug_json_writer *writer, const char *key, int64_t value);
@@ -79,6 +83,10 @@ typedef struct snug_json_reader {
 void snug_json_reader_init(snug_json_reader *reader, const char *data, int64_t bytes);
 SNUG_MUST_CHECK snug_status snug_json_next(snug_json_reader *reader, snug_json_event *out,
                                            snug_error *err);
+/** The next event, which must be of `kind`; SNUG_CODE_FORMAT names `what` was wanted, and where. */
+SNUG_MUST_CHECK snug_status snug_json_expect(snug_json_reader *reader, snug_json_kind kind,
+                                             const char *what, snug_json_event *out,
+                                             snug_error *err);
 /** Skips the value that comes next (after a KEY), however deep within the limit. */
 SNUG_MUST_CHECK snug_status snug_json_skip(snug_json_reader *reader, snug_error *err);
 /** Resolves escapes of a STRING or KEY into `out` (UTF-8, ended by a zero). */

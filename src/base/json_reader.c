@@ -303,6 +303,19 @@ snug_status snug_json_next(snug_json_reader *reader, snug_json_event *out, snug_
     return SNUG_OK;
 }
 
+snug_status snug_json_expect(snug_json_reader *reader, snug_json_kind kind, const char *what,
+                             snug_json_event *out, snug_error *err)
+{
+    snug_json_event event;
+    SNUG_TRY(snug_json_next(reader, &event, err));
+    if (event.kind != kind) {
+        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "JSON should have %s at byte %lld", what,
+                         (long long)event.offset);
+    }
+    *out = event;
+    return SNUG_OK;
+}
+
 snug_status snug_json_skip(snug_json_reader *reader, snug_error *err)
 {
     snug_json_event event = {0};
@@ -368,6 +381,13 @@ snug_status snug_json_unescape(const snug_json_event *event, char *out, int64_t 
     if (event->kind != SNUG_JSON_STRING && event->kind != SNUG_JSON_KEY) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT, "JSON should have a string at byte %lld",
                          (long long)event->offset);
+    }
+    if (event->text_bytes < out_bytes &&
+        memchr(event->text, '\\', (size_t)event->text_bytes) == NULL) {
+        /* Most strings have no escapes. */
+        memcpy(out, event->text, (size_t)event->text_bytes);
+        out[event->text_bytes] = '\0';
+        return SNUG_OK;
     }
     /* Two passes: the first only counts, so that `out` is untouched when something is wrong. */
     for (int pass = 0; pass < 2; pass++) {

@@ -133,7 +133,8 @@ static void add_string(snug_text *out, const char *value)
     snug_text_add(out, "\"");
 }
 
-void snug_json_key(snug_json_writer *writer, const char *key)
+/* What stands before a key. */
+static void begin_key(snug_json_writer *writer)
 {
     SNUG_ASSERT(writer->depth > 0);
     const int32_t level = writer->depth - 1;
@@ -144,9 +145,21 @@ void snug_json_key(snug_json_writer *writer, const char *key)
     }
     writer->has_item[level] = true;
     new_line(writer);
+    writer->after_key = true;
+}
+
+void snug_json_key(snug_json_writer *writer, const char *key)
+{
+    begin_key(writer);
     add_string(writer->out, key);
     snug_text_add(writer->out, writer->pretty ? ": " : ":");
-    writer->after_key = true;
+}
+
+void snug_json_raw_key(snug_json_writer *writer, const char *text, int64_t text_bytes)
+{
+    SNUG_ASSERT(text_bytes >= 0 && text_bytes <= INT32_MAX);
+    begin_key(writer);
+    snug_text_add(writer->out, "\"%.*s\"%s", (int)text_bytes, text, writer->pretty ? ": " : ":");
 }
 
 void snug_json_string(snug_json_writer *writer, const char *value)
@@ -205,6 +218,13 @@ void snug_json_null(snug_json_writer *writer)
 {
     begin_value(writer);
     snug_text_add(writer->out, "null");
+}
+
+void snug_json_raw(snug_json_writer *writer, const char *text, int64_t text_bytes)
+{
+    SNUG_ASSERT(text_bytes >= 0 && text_bytes <= INT32_MAX);
+    begin_value(writer);
+    snug_text_add(writer->out, "%.*s", (int)text_bytes, text);
 }
 
 void snug_json_put_string(snug_json_writer *writer, const char *key, const char *value)

@@ -47,6 +47,18 @@ void snug_text_add(snug_text *text, const char *format, ...)
     }
 }
 
+const char *snug_brief_text(const char *text, int64_t bytes, char out[SNUG_BRIEF_BYTES])
+{
+    static const char dots[] = "...";
+    snug_text brief;
+    snug_text_init(&brief, out, SNUG_BRIEF_BYTES - (int64_t)sizeof dots + 1);
+    snug_text_add(&brief, "%.*s", (int)snug_min_i64(bytes, SNUG_BRIEF_BYTES), text);
+    if (brief.truncated) {
+        memcpy(out + brief.length, dots, sizeof dots);
+    }
+    return out;
+}
+
 const char *snug_size_text(int64_t bytes, char out[SNUG_SIZE_TEXT_BYTES])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -202,4 +214,16 @@ const char *snug_nearest_name(const char *name, const char *const *names, int64_
         }
     }
     return best;
+}
+
+bool snug_begins_with(const char *text, const char *begin)
+{
+    return strncmp(text, begin, strlen(begin)) == 0;
+}
+
+bool snug_ends_with(const char *text, const char *end)
+{
+    const size_t text_bytes = strlen(text);
+    const size_t end_bytes = strlen(end);
+    return text_bytes >= end_bytes && strcmp(text + text_bytes - end_bytes, end) == 0;
 }

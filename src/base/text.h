@@ -19,6 +19,10 @@ typedef struct snug_text {
 void snug_text_init(snug_text *text, char *data, int64_t capacity);
 void snug_text_add(snug_text *text, const char *format, ...) SNUG_PRINTF(2, 3);
 
+enum { SNUG_BRIEF_BYTES = 64 };
+/** A text for a message, cut between characters with "..." behind when long; returns `out`. */
+const char *snug_brief_text(const char *text, int64_t bytes, char out[SNUG_BRIEF_BYTES]);
+
 enum { SNUG_SIZE_TEXT_BYTES = 32 };
 /** "512 B", "4.0 KiB", "600.0 MiB", "5.86 GiB" into `out`; returns `out`. */
 const char *snug_size_text(int64_t bytes, char out[SNUG_SIZE_TEXT_BYTES]);
@@ -28,6 +32,9 @@ const char *snug_size_text(int64_t bytes, char out[SNUG_SIZE_TEXT_BYTES]);
  * A bare number is refused with a hint. SNUG_CODE_USAGE on anything else.
  */
 SNUG_MUST_CHECK snug_status snug_size_parse(const char *text, int64_t *out_bytes, snug_error *err);
+
+bool snug_begins_with(const char *text, const char *begin);
+bool snug_ends_with(const char *text, const char *end);
 
 /** The one of `names` with the least edit distance to `name`, or NULL when none is near. */
 const char *snug_nearest_name(const char *name, const char *const *names, int64_t count);

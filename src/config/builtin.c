@@ -75,6 +75,31 @@ static const char timeseries_small[] = "data:\n"
                                        "  name: cosine\n"
                                        "  warmup_epochs: 5\n";
 
+/* Fine-tuning a BERT classifier, by the recipe of the requirement document's project. */
+static const char text[] = "data:\n"
+                           "  max_length: 512\n"
+                           "  train_ratio: 0.9\n"
+                           "  val_ratio: 0.1\n"
+                           "  test_ratio: 0\n"
+                           "  num_workers: 0\n"
+                           "model:\n"
+                           "  name: bert\n"
+                           "training:\n"
+                           "  batch_size: 8\n"
+                           "  epochs: 3\n"
+                           "  clip_norm: 1.0\n"
+                           "  keep_checkpoints: 1\n"
+                           "  early_stopping_patience: 3\n"
+                           "  min_delta: 0\n"
+                           "optimizer:\n"
+                           "  name: adamw\n"
+                           "  lr: 2e-05\n"
+                           "  weight_decay: 0.01\n"
+                           "scheduler:\n"
+                           "  name: linear\n"
+                           "  warmup_ratio: 0.1\n"
+                           "  warmup_epochs: 0\n";
+
 /* Profiles: the tables of the requirement document, value by value. */
 static const char profile_default[] = "data:\n"
                                       "  max_samples_for_normalize: 10000\n"
@@ -146,16 +171,42 @@ static const char profile_quick_demo[] = "data:\n"
                                          "  name: none\n"
                                          "  warmup_epochs: 0\n";
 
+/* The three scripts of the text classification document: batch, length, accumulation. */
+static const char profile_ultra_low_memory[] = "data:\n"
+                                               "  max_length: 128\n"
+                                               "  num_workers: 0\n"
+                                               "training:\n"
+                                               "  batch_size: 1\n"
+                                               "  gradient_accumulation_steps: 16\n";
+
+static const char profile_safe[] = "data:\n"
+                                   "  max_length: 256\n"
+                                   "  num_workers: 0\n"
+                                   "training:\n"
+                                   "  batch_size: 4\n"
+                                   "  gradient_accumulation_steps: 4\n";
+
+static const char profile_original[] = "data:\n"
+                                       "  max_length: 512\n"
+                                       "  num_workers: 0\n"
+                                       "training:\n"
+                                       "  batch_size: 8\n"
+                                       "  gradient_accumulation_steps: 1\n";
+
 static const snug_builtin builtins[] = {
     {"timeseries", false, "EMG to joint angles, full size: TDS + LSTM, 5.98 M parameters",
      timeseries},
     {"timeseries_small", false, "EMG to joint angles, small TDS + LSTM, windows of 1000 rows",
      timeseries_small},
+    {"text", false, "text classification: fine-tunes a BERT in the layout of Hugging Face", text},
     {"default", true, "balanced: batch 64, 4 workers, 64 MiB chunk cache", profile_default},
     {"low_memory", true, "batch 16 x 4, 2 workers, 32 MiB chunk cache", profile_low_memory},
     {"high_performance", true, "batch 128, 8 workers, 128 MiB chunk cache",
      profile_high_performance},
     {"quick_demo", true, "a small network for 10 epochs, to see it run", profile_quick_demo},
+    {"ultra_low_memory", true, "text: batch 1 x 16, 128 tokens", profile_ultra_low_memory},
+    {"safe", true, "text: batch 4 x 4, 256 tokens", profile_safe},
+    {"original", true, "text: batch 8, 512 tokens", profile_original},
 };
 
 int64_t snug_builtin_count(void)

@@ -9,38 +9,50 @@
 
 #define AT(field) ((int64_t)offsetof(snug_settings, field))
 #define INT(key_, field_, default_, low_, high_, unit_, help_)                                     \
-    {.key = key_, .kind = SNUG_SETTING_INT, .offset = AT(field_), .fallback = default_,            \
-     .low = low_, .high = high_, .unit = unit_, .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_INT, .offset = AT(field_), .fallback = default_,         \
+        .low = low_, .high = high_, .unit = unit_, .help = help_                                   \
+    }
 #define REAL(key_, field_, default_, low_, high_, unit_, help_)                                    \
-    {.key = key_, .kind = SNUG_SETTING_REAL, .offset = AT(field_), .fallback = default_,           \
-     .low = low_, .high = high_, .unit = unit_, .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_REAL, .offset = AT(field_), .fallback = default_,        \
+        .low = low_, .high = high_, .unit = unit_, .help = help_                                   \
+    }
 #define BOOL(key_, field_, default_, help_)                                                        \
-    {.key = key_, .kind = SNUG_SETTING_BOOL, .offset = AT(field_), .fallback = default_,           \
-     .unit = "", .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_BOOL, .offset = AT(field_), .fallback = default_,        \
+        .unit = "", .help = help_                                                                  \
+    }
 #define TEXT(key_, field_, default_, help_)                                                        \
-    {.key = key_, .kind = SNUG_SETTING_TEXT, .offset = AT(field_), .fallback = default_,           \
-     .unit = "", .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_TEXT, .offset = AT(field_), .fallback = default_,        \
+        .unit = "", .help = help_                                                                  \
+    }
 #define CHOICE(key_, field_, default_, choices_, help_)                                            \
-    {.key = key_, .kind = SNUG_SETTING_CHOICE, .offset = AT(field_), .fallback = default_,         \
-     .unit = "", .choices = choices_, .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_CHOICE, .offset = AT(field_), .fallback = default_,      \
+        .unit = "", .choices = choices_, .help = help_                                             \
+    }
 #define BYTES(key_, field_, default_, low_, high_, help_)                                          \
-    {.key = key_, .kind = SNUG_SETTING_BYTES, .offset = AT(field_), .fallback = default_,          \
-     .low = low_, .high = high_, .unit = "bytes", .help = help_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_SETTING_BYTES, .offset = AT(field_), .fallback = default_,       \
+        .low = low_, .high = high_, .unit = "bytes", .help = help_                                 \
+    }
 #define STAGE(n)                                                                                   \
     INT("model.tds_stages." #n ".in_conv_kernel", model_stages[n].in_conv_kernel, "0", 0, 1e4,     \
         "rows", "kernel of the convolution that opens stage " #n "; 0 = the stage is not given"),  \
-    INT("model.tds_stages." #n ".in_conv_stride", model_stages[n].in_conv_stride, "0", 0, 1e4,     \
-        "rows", "its stride"),                                                                     \
-    INT("model.tds_stages." #n ".num_blocks", model_stages[n].num_blocks, "0", 0, 64, "",          \
-        "TDS blocks of stage " #n),                                                                \
-    INT("model.tds_stages." #n ".channels", model_stages[n].channels, "0", 0, 4096, "",            \
-        "channels of its blocks"),                                                                 \
-    INT("model.tds_stages." #n ".feature_width", model_stages[n].feature_width, "0", 0, 4096, "",  \
-        "width of its blocks; features = channels x width"),                                       \
-    INT("model.tds_stages." #n ".kernel_width", model_stages[n].kernel_width, "0", 0, 1e4,         \
-        "rows", "kernel in time of its blocks"),                                                   \
-    INT("model.tds_stages." #n ".out_channels", model_stages[n].out_channels, "0", 0, 4096, "",    \
-        "linear projection at its end; 0 = none")
+        INT("model.tds_stages." #n ".in_conv_stride", model_stages[n].in_conv_stride, "0", 0, 1e4, \
+            "rows", "its stride"),                                                                 \
+        INT("model.tds_stages." #n ".num_blocks", model_stages[n].num_blocks, "0", 0, 64, "",      \
+            "TDS blocks of stage " #n),                                                            \
+        INT("model.tds_stages." #n ".channels", model_stages[n].channels, "0", 0, 4096, "",        \
+            "channels of its blocks"),                                                             \
+        INT("model.tds_stages." #n ".feature_width", model_stages[n].feature_width, "0", 0, 4096,  \
+            "", "width of its blocks; features = channels x width"),                               \
+        INT("model.tds_stages." #n ".kernel_width", model_stages[n].kernel_width, "0", 0, 1e4,     \
+            "rows", "kernel in time of its blocks"),                                               \
+        INT("model.tds_stages." #n ".out_channels", model_stages[n].out_channels, "0", 0, 4096,    \
+            "", "linear projection at its end; 0 = none")
 
 /* The ranges are also what a person may mean: a batch of 10^9 is a slip of the keyboard. */
 #define COUNT 1e12
@@ -48,8 +60,12 @@
 static const snug_setting rows[] = {
     INT("seed", seed, "42", 0, 9e15, "", "seed of every random number"),
     INT("threads", threads, "0", 0, SNUG_THREADS_MAX, "", "compute threads; 0 = all cores"),
-    {.key = "budget", .kind = SNUG_SETTING_BUDGET, .offset = AT(budget), .fallback = "auto",
-     .unit = "", .help = "memory the run may use: 600MiB, 60% of what is free, or auto"},
+    {.key = "budget",
+     .kind = SNUG_SETTING_BUDGET,
+     .offset = AT(budget),
+     .fallback = "auto",
+     .unit = "",
+     .help = "memory the run may use: 600MiB, 60% of what is free, or auto"},
 
     TEXT("data.path", data_path, "", "folder of HDF5 sessions, or one file"),
     TEXT("data.group", data_group, "", "HDF5 group of the data set; empty = find it"),
@@ -98,9 +114,32 @@ static const snug_setting rows[] = {
     REAL("data.val_ratio", data_val_ratio, "0.15", 0, 1, "", "share of the files to validate on"),
     REAL("data.test_ratio", data_test_ratio, "0.15", 0, 1, "", "share of the files to test on"),
 
+    TEXT("data.valid_path", data_valid_path, "",
+         "text to validate on; empty = valid.* beside train.*, else cut from the training rows"),
+    TEXT("data.test_path", data_test_path, "", "text to test on; empty = test.*, or cut likewise"),
+    CHOICE("data.format", data_format, "auto", "auto|csv|tsv|jsonl|lines",
+           "how text files are written; auto = by name and content"),
+    TEXT("data.text_field", data_text_field, "", "column of the text, by name or number from 0"),
+    TEXT("data.pair_field", data_pair_field, "", "column of a second text; empty = usual names"),
+    TEXT("data.label_field", data_label_field, "", "column of the label; empty = usual names"),
+    TEXT("data.label_map", data_label_map, "",
+         "label2id.json, or one name a line; empty = the sorted labels of the data"),
+    INT("data.max_length", data_max_length, "128", 3, 65536, "tokens",
+        "longer texts are cut, [CLS] and [SEP] included"),
+    INT("data.length_buckets", data_length_buckets, "3", 1, 4, "",
+        "a batch is as long as the smallest of so many lengths that holds it"),
+    BOOL("data.group_by_length", data_group_by_length, "false",
+         "train on batches of like length; another order, so another result"),
+
     CHOICE("model.name", model_name, "tds_lstm",
-           "tds_lstm|tds_lstm_plain|regression_vemg2pose|tracking_vemg2pose|plain_emg2pose",
+           "tds_lstm|tds_lstm_plain|regression_vemg2pose|tracking_vemg2pose|plain_emg2pose|bert",
            "which network"),
+    TEXT("model.path", model_path, "",
+         "folder of a pretrained model: config.json, model.safetensors, vocab.txt"),
+    REAL("model.dropout_rate", model_dropout, "-1", -1, 0.99, "",
+         "all dropout rates of bert; -1 = as its config.json has"),
+    BOOL("model.pretrained", model_pretrained, "true",
+         "false takes shape and tokenizer of model.path, and new weights"),
     INT("model.hidden", model_hidden, "0", 0, 8192, "", "width of the LSTM; 0 = the model's own"),
     INT("model.layers", model_layers, "0", 0, 16, "", "layers of the LSTM; 0 = the model's own"),
     REAL("model.sample_rate", model_sample_rate, "0", 0, 1e7, "Hz",
@@ -113,7 +152,10 @@ static const snug_setting rows[] = {
         "input channels expected; 0 = as the data has"),
     INT("model.target_count", model_targets, "0", 0, SNUG_CHANNELS_MAX, "",
         "targets expected; 0 = as the data has"),
-    STAGE(0), STAGE(1), STAGE(2), STAGE(3),
+    STAGE(0),
+    STAGE(1),
+    STAGE(2),
+    STAGE(3),
 
     INT("training.batch_size", training_batch_size, "64", 1, 1e6, "samples",
         "samples per accumulation step; times the steps it is the global batch"),
@@ -143,14 +185,17 @@ static const snug_setting rows[] = {
     CHOICE("training.loss", training_loss, "mse_mae", "mae|mse|mse_mae",
            "mean absolute error, mean squared error, or mse + mae_weight x mae"),
     REAL("training.mae_weight", training_mae_weight, "0.5", 0, 1e6, "", "weight of mae in mse_mae"),
+    REAL("training.label_smoothing", training_label_smoothing, "0", 0, 0.99, "",
+         "share of a class's target that is spread over all classes"),
     BOOL("training.compute_metrics_online", training_compute_metrics_online, "true",
          "false collects every prediction first (debugging); the numbers are the same"),
     BOOL("training.persistent_workers", training_persistent_workers, "true",
          "accepted: workers always live as long as the run"),
-    BOOL("training.pin_memory", training_pin_memory, "true",
-         "accepted: matters with a GPU only"),
+    BOOL("training.pin_memory", training_pin_memory, "true", "accepted: matters with a GPU only"),
 
-    CHOICE("optimizer.name", optimizer_name, "adamw", "adamw|adam|sgd", "which optimizer"),
+    CHOICE("optimizer.name", optimizer_name, "adamw", "adamw|adam|sgd|adamw8|adafactor",
+           "which optimizer; adamw8 (8-bit moments) and adafactor (moments by row and column) take "
+           "less memory and change the result"),
     REAL("optimizer.lr", optimizer_lr, "0.0005", 0, 1e3, "", "learning rate"),
     REAL("optimizer.weight_decay", optimizer_weight_decay, "0.01", 0, 1e3, "", "weight decay"),
     REAL("optimizer.beta1", optimizer_beta1, "0.9", 0, 0.999999, "", "decay of the first moment"),
@@ -159,19 +204,28 @@ static const snug_setting rows[] = {
     REAL("optimizer.eps", optimizer_eps, "1e-08", 0, 1, "",
          "added to the root of the second moment"),
     REAL("optimizer.momentum", optimizer_momentum, "0", 0, 0.999999, "", "momentum of sgd"),
+    CHOICE("optimizer.no_decay", optimizer_no_decay, "none", "none|bias_norm",
+           "bias_norm: no weight decay on biases and on the weights of normalisations"),
 
     CHOICE("scheduler.name", scheduler_name, "cosine", "none|cosine|linear",
            "how the learning rate falls"),
     REAL("scheduler.warmup_epochs", scheduler_warmup_epochs, "5", 0, 1e6, "epochs",
          "linear warm-up"),
+    REAL("scheduler.warmup_ratio", scheduler_warmup_ratio, "0", 0, 1, "",
+         "linear warm-up over this share of all steps; above 0 it replaces warmup_epochs"),
     INT("scheduler.warmup_steps", scheduler_warmup_steps, "0", 0, COUNT, "steps",
         "linear warm-up in steps; above 0 it replaces warmup_epochs"),
     REAL("scheduler.min_lr", scheduler_min_lr, "0", 0, 1e3, "", "where the fall ends"),
 };
 
-#define RENAMED(key_, target_) {.key = key_, .kind = SNUG_ALIAS_KEY, .target = target_}
+#define RENAMED(key_, target_)                                                                     \
+    {                                                                                              \
+        .key = key_, .kind = SNUG_ALIAS_KEY, .target = target_                                     \
+    }
 #define ACCEPTED(key_, choices_, note_)                                                            \
-    {.key = key_, .kind = SNUG_ALIAS_ACCEPTED, .choices = choices_, .note = note_}
+    {                                                                                              \
+        .key = key_, .kind = SNUG_ALIAS_ACCEPTED, .choices = choices_, .note = note_               \
+    }
 
 /* The spellings of the time-series project whose users come here, section by section. */
 static const snug_alias aliases[] = {
@@ -198,7 +252,8 @@ static const snug_alias aliases[] = {
     RENAMED("model.decoder_num_layers", "model.layers"),
     RENAMED("model.rollout_freq", "model.rollout_rate"),
     RENAMED("model.original_sampling_rate", "model.sample_rate"),
-    ACCEPTED("model.dropout", NULL, "the network is built without dropout"),
+    ACCEPTED("model.dropout", NULL,
+             "the networks for time series are built without; for bert say model.dropout_rate"),
     ACCEPTED("model.decoder_type", "sequential_lstm", "the decoder is an LSTM"),
     ACCEPTED("model.decoder_state_condition", "true", "the decoder sees its last prediction"),
     ACCEPTED("model.predict_velocity", "false", "model.name says what is predicted"),
@@ -220,6 +275,16 @@ static const snug_alias aliases[] = {
     ACCEPTED("training.monitor_metric", "val_loss", "the validation loss decides"),
     ACCEPTED("training.use_pose_module", "false", "model.name says which network"),
     ACCEPTED("training.provide_initial_pos", "false", "model.name says which network"),
+    RENAMED("data.train_file", "data.path"),
+    RENAMED("data.validation_file", "data.valid_path"),
+    RENAMED("data.valid_file", "data.valid_path"),
+    RENAMED("data.test_file", "data.test_path"),
+    RENAMED("model.model_name", "model.path"),
+    RENAMED("model.max_length", "data.max_length"),
+    ACCEPTED("training.use_amp", "true|false",
+             "snug computes in fp32; what fits is the plan's business"),
+    ACCEPTED("training.gradient_checkpointing", "true|false",
+             "what is kept and what is computed again is the plan's choice, at equal bits"),
     RENAMED("logging.log_every", "training.log_every_steps"),
     ACCEPTED("logging.checkpoint_dir", NULL, "checkpoints go to the run folder, see --out"),
     ACCEPTED("logging.log_dir", NULL, "logs go to the run folder, see --out"),

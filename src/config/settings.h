@@ -49,9 +49,19 @@ typedef struct snug_settings {
     int64_t data_max_files;               /* 0 = all */
     int64_t data_split_seed;              /* of the split by file; 42 as R4's users have it */
     double data_train_ratio, data_val_ratio, data_test_ratio;
+    snug_setting_text data_valid_path, data_test_path; /* text: files of their own; "" = none */
+    snug_setting_text data_format;        /* text: auto | csv | tsv | jsonl | lines */
+    snug_setting_text data_text_field, data_pair_field, data_label_field; /* "" = guess */
+    snug_setting_text data_label_map;     /* text: label2id.json, or a name a line */
+    int64_t data_max_length;              /* text: tokens of a sample at most */
+    int64_t data_length_buckets;          /* text: shapes of a batch, by its longest sample */
+    bool data_group_by_length;            /* text: batches of like length */
 
     /* model.* */
-    snug_setting_text model_name;         /* tds_lstm, regression_vemg2pose, ... */
+    snug_setting_text model_name;         /* tds_lstm, regression_vemg2pose, bert, ... */
+    snug_setting_text model_path;         /* bert: folder in the layout of Hugging Face */
+    double model_dropout;                 /* model.dropout_rate of bert; < 0 = its own */
+    bool model_pretrained;                /* bert: false keeps the shape and makes new weights */
     int64_t model_hidden, model_layers;   /* 0 = the model's own */
     double model_sample_rate;             /* Hz; 0 = from the data */
     double model_rollout_rate;            /* Hz; 0 = the model's own */
@@ -76,18 +86,20 @@ typedef struct snug_settings {
     double training_clip_norm;            /* 0 = off */
     snug_setting_text training_loss;      /* mae | mse | mse_mae */
     double training_mae_weight;           /* of mse_mae: 0.5 */
+    double training_label_smoothing;      /* of classes */
     bool training_compute_metrics_online;
     bool training_persistent_workers;     /* accepted: workers are always persistent */
     bool training_pin_memory;             /* accepted: meaningful with a GPU only */
 
     /* optimizer.* */
-    snug_setting_text optimizer_name;     /* adamw | adam | sgd */
+    snug_setting_text optimizer_name;     /* adamw | adam | sgd | adamw8 | adafactor */
+    snug_setting_text optimizer_no_decay; /* none | bias_norm */
     double optimizer_lr, optimizer_weight_decay, optimizer_beta1, optimizer_beta2, optimizer_eps;
     double optimizer_momentum;
 
     /* scheduler.* */
     snug_setting_text scheduler_name;     /* none | cosine | linear */
-    double scheduler_warmup_epochs;
+    double scheduler_warmup_epochs, scheduler_warmup_ratio;
     int64_t scheduler_warmup_steps;
     double scheduler_min_lr;
 } snug_settings;

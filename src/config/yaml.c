@@ -1,212 +1,64 @@
-/* The only file that knows libyaml: a document becomes dotted keys, one event after the other. */
+/* A document of settings: `extends` and `profile` are handed out, all else goes into the table. */
 #include "config/layers.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <yaml.h>
+#include "config/yaml_walk.h"
 
-/* One open mapping or sequence. */
-typedef struct frame {
-    int32_t key_length; /* Of the dotted key of the frame itself. */
-    int32_t item;       /* Sequence: index of the next item; mapping: -1. */
-    bool have_key;      /* Mapping: a key was read and its value is next. */
-} frame;
-
-typedef struct reader {
+typedef struct settings_reader {
     snug_config *config;
     int32_t layer;
-    const char *name;
     bool header_only; /* Only `extends` and `profile` are looked at. */
     bool header_seen[2];
     char *extends, *profile;
-    char key[SNUG_CONFIG_KEY_BYTES]; /* Dotted key of the value that comes next. */
-    int32_t key_line, key_column;
-    frame frames[SNUG_CONFIG_DEPTH_MAX];
-    int32_t depth;
-} reader;
+} settings_reader;
 
-static snug_status at_mark(const reader *self, yaml_mark_t mark, snug_status status,
-                           snug_error *err)
+static void begin_list(void *context, const char *key)
 {
-    (void)snug_error_prefix(err, "%s:%" PRId64 ":%" PRId64, self->name, (int64_t)mark.line + 1,
-                            (int64_t)mark.column + 1);
-    return status;
-}
-
-#define FAIL_AT(self, mark, ...)                                                                   \
-    at_mark((self), (mark), SNUG_FAIL(err, SNUG_CODE_CONFIG, __VA_ARGS__), err)
-
-static snug_status append_key(reader *self, const char *word, yaml_mark_t mark, snug_error *err)
-{
-    const int32_t base = self->frames[self->depth - 1].key_length;
-    const size_t length = strlen(word);
-    if ((size_t)base + 1 + length >= sizeof self->key) {
-        return FAIL_AT(self, mark, "the key '%.60s...' is too long", word);
-    }
-    (void)snprintf(self->key + base, sizeof self->key - (size_t)base, "%s%s", base > 0 ? "." : "",
-                   word);
-    return SNUG_OK;
-}
-
-/* Before a value: inside a sequence its key is the number of the item. */
-static snug_status begin_value(reader *self, yaml_mark_t mark, snug_error *err)
-{
-    frame *top = &self->frames[self->depth - 1];
-    if (top->item >= 0) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%" PRId32, top->item);
-        SNUG_TRY(append_key(self, number, mark, err));
-        if (top->item == INT16_MAX) {
-            return FAIL_AT(self, mark, "%.60s is too long a list", self->key);
-        }
-        top->item++;
-        self->key_line = (int32_t)mark.line + 1;
-        self->key_column = (int32_t)mark.column + 1;
-    } else {
-        top->have_key = false;
-    }
-    return SNUG_OK;
-}
-
-static snug_status open_frame(reader *self, bool sequence, yaml_mark_t mark, snug_error *err)
-{
-    if (self->depth == 0) {
-        if (sequence) {
-            return FAIL_AT(self, mark, "a configuration is a mapping (key: value), not a list");
-        }
-    } else {
-        if (self->frames[self->depth - 1].item < 0 && !self->frames[self->depth - 1].have_key) {
-            return FAIL_AT(self, mark, "a key must be a plain word");
-        }
-        SNUG_TRY(begin_value(self, mark, err));
-    }
-    if (self->depth == SNUG_CONFIG_DEPTH_MAX) {
-        return FAIL_AT(self, mark, "nested deeper than %d levels", SNUG_CONFIG_DEPTH_MAX);
-    }
-    if (sequence && !self->header_only && strcmp(self->key, "model.tds_stages") == 0) {
+    settings_reader *self = context;
+    if (!self->header_only && strcmp(key, "model.tds_stages") == 0) {
         snug_config_clear_stages(self->config, self->layer);
     }
-    self->frames[self->depth++] =
-        (frame){.key_length = (int32_t)strlen(self->key), .item = sequence ? 0 : -1};
-    return SNUG_OK;
 }
 
-static snug_status take_header(reader *self, bool profile, const char *value, yaml_mark_t mark,
+static snug_status take_header(settings_reader *self, bool profile, const snug_yaml_value *value,
                                snug_error *err)
 {
     if (self->header_seen[profile]) {
-        return FAIL_AT(self, mark, "%s is given twice", self->key);
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "%s is given twice", value->key);
     }
-    if (strlen(value) >= SNUG_SETTING_TEXT_BYTES || value[0] == '\0') {
-        return FAIL_AT(self, mark, "%s must be a name", self->key);
+    if (strlen(value->text) >= SNUG_SETTING_TEXT_BYTES || value->text[0] == '\0') {
+        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "%s must be a name", value->key);
     }
     self->header_seen[profile] = true;
-    (void)snprintf(profile ? self->profile : self->extends, SNUG_SETTING_TEXT_BYTES, "%s", value);
+    (void)snprintf(profile ? self->profile : self->extends, SNUG_SETTING_TEXT_BYTES, "%s",
+                   value->text);
     return SNUG_OK;
 }
 
-static snug_status take_value(reader *self, const yaml_event_t *event, snug_error *err)
+static snug_status take_setting(void *context, const snug_yaml_value *value, bool *out_at_key,
+                                snug_error *err)
 {
-    const char *value = (const char *)event->data.scalar.value;
-    const yaml_mark_t mark = event->start_mark;
-    if (memchr(value, '\0', event->data.scalar.length) != NULL) {
-        return FAIL_AT(self, mark, "%s holds a zero byte", self->key);
-    }
-    if (strcmp(self->key, "extends") == 0 || strcmp(self->key, "profile") == 0) {
-        return take_header(self, self->key[0] == 'p', value, mark, err);
+    settings_reader *self = context;
+    const char *text = value->text;
+    if (strcmp(value->key, "extends") == 0 || strcmp(value->key, "profile") == 0) {
+        return take_header(self, value->key[0] == 'p', value, err);
     }
     if (self->header_only) {
         return SNUG_OK;
     }
-    const bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    if (plain && (strcmp(value, "~") == 0 || strcmp(value, "null") == 0)) {
-        value = "";
+    if (value->plain && (strcmp(text, "~") == 0 || strcmp(text, "null") == 0)) {
+        text = "";
     }
-    if (value[0] == '\0' && plain && snug_setting_is_section(self->key)) {
+    if (text[0] == '\0' && value->plain && snug_setting_is_section(value->key)) {
         return SNUG_OK; /* "data:" with nothing under it. */
     }
     const snug_config_origin origin = {
-        .layer = self->layer, .line = self->key_line, .column = self->key_column};
-    snug_error why = {0};
-    const snug_status status = snug_config_set(self->config, self->key, value, origin, &why);
-    if (snug_failed(status)) {
-        /* An unknown key is wrong where the key stands, a bad value where the value stands. */
-        const bool key_known = snug_setting_find(self->key) >= 0 || snug_alias_find(self->key) >= 0;
-        const yaml_mark_t place = {.line = (size_t)self->key_line - 1,
-                                   .column = (size_t)self->key_column - 1};
-        return at_mark(self, key_known ? mark : place, SNUG_FAIL(err, status, "%s", why.message),
-                       err);
-    }
-    return SNUG_OK;
-}
-
-static snug_status take_scalar(reader *self, const yaml_event_t *event, snug_error *err)
-{
-    const yaml_mark_t mark = event->start_mark;
-    if (self->depth == 0) {
-        /* A file of comments only is an empty configuration. */
-        if (event->data.scalar.length == 0) {
-            return SNUG_OK;
-        }
-        return FAIL_AT(self, mark, "a configuration is a mapping (key: value)");
-    }
-    frame *top = &self->frames[self->depth - 1];
-    if (top->item < 0 && !top->have_key) {
-        const char *word = (const char *)event->data.scalar.value;
-        if (event->data.scalar.length == 0 || strlen(word) != event->data.scalar.length) {
-            return FAIL_AT(self, mark, "a key must be a plain word");
-        }
-        SNUG_TRY(append_key(self, word, mark, err));
-        top->have_key = true;
-        self->key_line = (int32_t)mark.line + 1;
-        self->key_column = (int32_t)mark.column + 1;
-        return SNUG_OK;
-    }
-    SNUG_TRY(begin_value(self, mark, err));
-    return take_value(self, event, err);
-}
-
-static snug_status take_event(reader *self, const yaml_event_t *event, snug_error *err)
-{
-    switch (event->type) {
-    case YAML_ALIAS_EVENT:
-        return FAIL_AT(self, event->start_mark, "aliases (*name) are not allowed");
-    case YAML_SCALAR_EVENT:
-        return take_scalar(self, event, err);
-    case YAML_MAPPING_START_EVENT:
-        return open_frame(self, false, event->start_mark, err);
-    case YAML_SEQUENCE_START_EVENT:
-        return open_frame(self, true, event->start_mark, err);
-    case YAML_MAPPING_END_EVENT:
-    case YAML_SEQUENCE_END_EVENT:
-        self->depth--;
-        if (self->depth > 0) {
-            self->key[self->frames[self->depth - 1].key_length] = '\0';
-        }
-        return SNUG_OK;
-    case YAML_NO_EVENT:
-    case YAML_STREAM_START_EVENT:
-    case YAML_STREAM_END_EVENT:
-    case YAML_DOCUMENT_START_EVENT:
-    case YAML_DOCUMENT_END_EVENT:
-        break;
-    }
-    return SNUG_OK;
-}
-
-static snug_status parse_failed(const reader *self, const yaml_parser_t *parser, snug_error *err)
-{
-    if (parser->error == YAML_MEMORY_ERROR) {
-        return SNUG_FAIL(err, SNUG_CODE_MEMORY, "%s: the YAML reader got no memory", self->name);
-    }
-    const char *problem = parser->problem == NULL ? "not YAML" : parser->problem;
-    if (parser->error == YAML_READER_ERROR) {
-        return SNUG_FAIL(err, SNUG_CODE_CONFIG, "%s: not YAML text: %s at byte %" PRId64,
-                         self->name, problem, (int64_t)parser->problem_offset);
-    }
-    return FAIL_AT(self, parser->problem_mark, "not YAML: %s", problem);
+        .layer = self->layer, .line = value->line, .column = value->column};
+    /* An unknown key is wrong where the key stands, a bad value where the value stands. */
+    *out_at_key = snug_setting_find(value->key) < 0 && snug_alias_find(value->key) < 0;
+    return snug_config_set(self->config, value->key, text, origin, err);
 }
 
 snug_status snug_config_apply_yaml(snug_config *config, int32_t layer, const char *name,
@@ -214,40 +66,14 @@ snug_status snug_config_apply_yaml(snug_config *config, int32_t layer, const cha
                                    snug_setting_text out_extends, snug_setting_text out_profile,
                                    snug_error *err)
 {
-    snug_status status = SNUG_OK;
-    reader self = {.config = config,
-                   .layer = layer,
-                   .name = name,
-                   .header_only = header_only,
-                   .extends = out_extends,
-                   .profile = out_profile};
+    settings_reader self = {.config = config,
+                            .layer = layer,
+                            .header_only = header_only,
+                            .extends = out_extends,
+                            .profile = out_profile};
+    const snug_yaml_sink sink = {.context = &self, .list = begin_list, .value = take_setting};
     out_extends[0] = '\0';
     out_profile[0] = '\0';
-    yaml_parser_t parser;
-    if (yaml_parser_initialize(&parser) == 0) {
-        return SNUG_FAIL(err, SNUG_CODE_MEMORY, "%s: the YAML reader got no memory", name);
-    }
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, (size_t)bytes);
-    int64_t documents = 0;
-    for (bool more = true; more;) {
-        yaml_event_t event;
-        if (yaml_parser_parse(&parser, &event) == 0) {
-            status = parse_failed(&self, &parser, err);
-            goto done;
-        }
-        more = event.type != YAML_STREAM_END_EVENT;
-        if (event.type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
-            status = FAIL_AT(&self, event.start_mark, "a configuration is one document, not two");
-        } else {
-            status = take_event(&self, &event, err);
-        }
-        yaml_event_delete(&event);
-        if (snug_failed(status)) {
-            goto done;
-        }
-    }
-
-done:
-    yaml_parser_delete(&parser);
-    return status;
+    SNUG_TRY(snug_yaml_walk(name, text, bytes, &sink, err));
+    return SNUG_OK;
 }

@@ -94,7 +94,7 @@ static void lay_out(const snug_op_view *view, int64_t samples, int32_t threads, 
 
 /*
  * Small numbers of both signs: no sum runs away, and nothing vanishes into the denormals that slow
- * a processor down.
+ * a processor down. Masks are set; whole numbers are 0, which every table and class has.
  */
 static void fill(void *memory, snug_dtype dtype, int64_t count)
 {
@@ -108,7 +108,7 @@ static void fill(void *memory, snug_dtype dtype, int64_t count)
         } else if (dtype == SNUG_F64) {
             f64[i] = 1.0;
         } else {
-            u8[i] = 1;
+            u8[i] = dtype == SNUG_U8 ? 1 : 0;
         }
     }
 }

@@ -1,7 +1,6 @@
 #include "exec/cost_file.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -23,17 +22,11 @@ static uint64_t hash_machine(const snug_cost_machine *machine)
 
 bool snug_cost_file_path(const snug_cost_machine *machine, char out[SNUG_PATH_BYTES])
 {
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    const bool own = cache != NULL && cache[0] == '/';
+    char name[64];
     snug_text text;
-    if (!own && (home == NULL || home[0] != '/')) {
-        return false;
-    }
-    snug_text_init(&text, out, SNUG_PATH_BYTES);
-    snug_text_add(&text, "%s%s/snug/costs-%016llx.json", own ? cache : home, own ? "" : "/.cache",
-                  (unsigned long long)hash_machine(machine));
-    return !text.truncated;
+    snug_text_init(&text, name, sizeof name);
+    snug_text_add(&text, "costs-%016llx.json", (unsigned long long)hash_machine(machine));
+    return snug_cache_path(name, out);
 }
 
 /* A sum over what the points say, so that a damaged digit shows. */

@@ -19,10 +19,15 @@ typedef enum snug_tensor_kind {
 } snug_tensor_kind;
 
 /** How a parameter starts. Numbers are addressed by (seed, parameter index, element). */
-typedef enum snug_init_kind { SNUG_INIT_ZERO, SNUG_INIT_ONE, SNUG_INIT_UNIFORM } snug_init_kind;
+typedef enum snug_init_kind {
+    SNUG_INIT_ZERO,
+    SNUG_INIT_ONE,
+    SNUG_INIT_UNIFORM,
+    SNUG_INIT_NORMAL
+} snug_init_kind;
 typedef struct snug_init {
     snug_init_kind kind;
-    float bound; /* UNIFORM: in [-bound, bound). */
+    float bound; /* UNIFORM: in [-bound, bound); NORMAL: the standard deviation. */
 } snug_init;
 
 typedef struct snug_tensor {

@@ -30,6 +30,8 @@ typedef enum snug_decoder_mode {
     SNUG_DECODER_POSITION_THEN_VELOCITY /* Position before `switch_step`, velocity after it. */
 } snug_decoder_mode;
 
+enum { SNUG_MOMENT_BLOCK = 256 }; /* Elements of an 8-bit optimizer state that share a scale. */
+
 /** What a node needs beside its tensors; the member is named after the op. */
 typedef union snug_attrs {
     struct {
@@ -61,12 +63,44 @@ typedef union snug_attrs {
         bool has_mask;
     } regression_loss;
     struct {
+        int64_t length, width;   /* L positions of a sample, H columns. */
+        int64_t position_offset; /* Position i reads row i + position_offset of its table. */
+        int64_t padding_index;   /* This row of the word table gets no gradient; -1: every one. */
+        int64_t words, positions, types; /* Rows of the tables; the gradient rule fills them in. */
+    } embed;
+    struct {
+        bool approximate; /* The tanh form instead of the exact one. */
+    } gelu;
+    struct {
+        float rate;     /* Probability of a zero, in [0, 1). */
+        int32_t stream; /* Which random numbers: one stream a node of the model. */
+    } dropout;
+    struct {
+        int64_t row, length; /* Row `row` of `length`. */
+    } take_row;
+    struct {
+        int64_t classes;
+        float smoothing; /* In [0, 1): this share of the target is spread over all classes. */
+    } cross_entropy;
+    struct {
+        int64_t length, length_k; /* Rows of the queries and of the keys. */
+        int64_t heads, width;     /* H = width: heads of H / heads columns. */
+        float scale;              /* Of the scores; > 0. */
+        float dropout;            /* Probability of a zero among the probabilities, in [0, 1). */
+        int32_t stream;           /* Which random numbers: one stream a node of the model. */
+        bool causal;              /* Query i sees keys j <= i. */
+        bool packed;              /* Input 0 is [L, 3 H]: the columns of q, k and v. */
+        bool cross;               /* Queries are another sequence than keys, even if as long. */
+        bool all_rows;            /* Lengths are not read: for measuring, where they are noise. */
+    } attention;
+    struct {
         int32_t stream; /* Which of the loader's fields: 0, 1, ... */
         snug_dtype dtype;
         snug_shape shape;
     } source;
     struct {
-        bool adam_l2; /* torch.optim.Adam's weight decay instead of the decoupled one. */
+        bool adam_l2;  /* torch.optim.Adam's weight decay instead of the decoupled one. */
+        bool no_decay; /* This parameter's weight does not decay. */
     } optimizer;
 } snug_attrs;
 

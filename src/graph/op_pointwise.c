@@ -1,4 +1,4 @@
-/* Rows of the cheap ops: sums, relu's gradient, layer normalisation, interpolation in time. */
+/* Rows of the cheap ops: sums, activations, dropout, layer normalisation, interpolation in time. */
 #include "graph/op_rows.h"
 
 static snug_status infer_same(const snug_op_view *view, int32_t *out_count,
@@ -238,6 +238,82 @@ static snug_status gradient_interpolate(snug_graph *graph, snug_node_id node,
     return SNUG_OK;
 }
 
+/* The gradient of a function of one input: a node that reads dy and `saved`. */
+static snug_status append_derivative(snug_graph *graph, const char *op, snug_node_id node,
+                                     snug_tensor_id dy, snug_tensor_id saved,
+                                     snug_tensor_id *out, snug_error *err)
+{
+    const snug_attrs attrs = graph->nodes[node].attrs;
+    const snug_tensor_id inputs[2] = {dy, saved};
+    SNUG_TRY(snug_rows_append(graph, op, ".dx", node, &attrs, inputs, 2, NULL, out, err));
+    return SNUG_OK;
+}
+
+/* From the input: near its minimum the function has two inputs for one output. */
+static snug_status gradient_gelu(snug_graph *graph, snug_node_id node,
+                                 const snug_tensor_id *out_grads, const bool *need,
+                                 snug_tensor_id *in_grads, snug_error *err)
+{
+    (void)need;
+    return append_derivative(graph, "gelu_grad", node, out_grads[0], graph->nodes[node].inputs[0],
+                             &in_grads[0], err);
+}
+
+static snug_status gradient_tanh(snug_graph *graph, snug_node_id node,
+                                 const snug_tensor_id *out_grads, const bool *need,
+                                 snug_tensor_id *in_grads, snug_error *err)
+{
+    (void)need;
+    return append_derivative(graph, "tanh_grad", node, out_grads[0], graph->nodes[node].outputs[0],
+                             &in_grads[0], err);
+}
+
+static snug_cost cost_gelu(const snug_op_view *view, int64_t samples)
+{
+    return snug_rows_pass_cost(view, samples, 40.0);
+}
+
+static snug_cost cost_tanh(const snug_op_view *view, int64_t samples)
+{
+    return snug_rows_pass_cost(view, samples, 30.0);
+}
+
+static snug_cost cost_tanh_grad(const snug_op_view *view, int64_t samples)
+{
+    return snug_rows_pass_cost(view, samples, 3.0);
+}
+
+static snug_status infer_dropout(const snug_op_view *view, int32_t *out_count,
+                                 snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
+{
+    const float rate = view->attrs->dropout.rate;
+    if (!(rate >= 0.0f && rate < 1.0f) || view->attrs->dropout.stream < 0) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA,
+                         "dropout '%s': rate %g, stream %d; expected a rate in [0, 1) and a stream "
+                         "from 0",
+                         view->node->name, (double)rate, view->attrs->dropout.stream);
+    }
+    return infer_same(view, out_count, out, err);
+}
+
+/* A block of four words of Philox takes ten rounds and serves eight elements. */
+static snug_cost cost_dropout(const snug_op_view *view, int64_t samples)
+{
+    return snug_rows_pass_cost(view, samples, 12.0);
+}
+
+/* The same numbers are found again: nothing is kept. */
+static snug_status gradient_dropout(snug_graph *graph, snug_node_id node,
+                                    const snug_tensor_id *out_grads, const bool *need,
+                                    snug_tensor_id *in_grads, snug_error *err)
+{
+    const snug_attrs attrs = graph->nodes[node].attrs;
+    (void)need;
+    SNUG_TRY(snug_rows_append(graph, "dropout", ".dx", node, &attrs, out_grads, 1, NULL,
+                              &in_grads[0], err));
+    return SNUG_OK;
+}
+
 const snug_op snug_op_relu_grad = {
     .name = "relu_grad",
     .input_min = 2,
@@ -335,4 +411,67 @@ const snug_op snug_op_interpolate_grad = {
     .sample_group = 1,
     .infer = infer_interpolate_grad,
     .cost = cost_interpolate_grad,
+};
+
+const snug_op snug_op_gelu = {
+    .name = "gelu",
+    .input_min = 1,
+    .input_max = 1,
+    .output_max = 1,
+    .flags = SNUG_OP_CHEAP,
+    .sample_group = 1,
+    .infer = infer_same,
+    .gradient = gradient_gelu,
+    .cost = cost_gelu,
+    .inplace = snug_rows_inplace_first,
+};
+
+const snug_op snug_op_gelu_grad = {
+    .name = "gelu_grad",
+    .input_min = 2,
+    .input_max = 2,
+    .output_max = 1,
+    .flags = SNUG_OP_GRADIENT_ONLY | SNUG_OP_CHEAP,
+    .sample_group = 1,
+    .infer = infer_same,
+    .cost = cost_gelu,
+    .inplace = snug_rows_inplace_first,
+};
+
+const snug_op snug_op_tanh = {
+    .name = "tanh",
+    .input_min = 1,
+    .input_max = 1,
+    .output_max = 1,
+    .flags = SNUG_OP_CHEAP,
+    .sample_group = 1,
+    .infer = infer_same,
+    .gradient = gradient_tanh,
+    .cost = cost_tanh,
+    .inplace = snug_rows_inplace_first,
+};
+
+const snug_op snug_op_tanh_grad = {
+    .name = "tanh_grad",
+    .input_min = 2,
+    .input_max = 2,
+    .output_max = 1,
+    .flags = SNUG_OP_GRADIENT_ONLY | SNUG_OP_CHEAP,
+    .sample_group = 1,
+    .infer = infer_same,
+    .cost = cost_tanh_grad,
+    .inplace = snug_rows_inplace_first,
+};
+
+const snug_op snug_op_dropout = {
+    .name = "dropout",
+    .input_min = 1,
+    .input_max = 1,
+    .output_max = 1,
+    .flags = SNUG_OP_CHEAP,
+    .sample_group = 1,
+    .infer = infer_dropout,
+    .gradient = gradient_dropout,
+    .cost = cost_dropout,
+    .inplace = snug_rows_inplace_first,
 };

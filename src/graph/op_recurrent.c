@@ -46,20 +46,6 @@ static snug_status check_attrs(const snug_op_view *view, snug_error *err)
     return SNUG_OK;
 }
 
-static snug_status expect_shape(const snug_op_view *view, int32_t i, bool batched, snug_shape shape,
-                                snug_error *err)
-{
-    char have[96];
-    char want[96];
-    SNUG_TRY(snug_rows_expect(view, i, shape.rank, batched, err));
-    if (!snug_shape_equal(&view->input[i], &shape)) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d is %s, expected %s",
-                         view->node->op->name, view->node->name, i,
-                         snug_shape_text(&view->input[i], have), snug_shape_text(&shape, want));
-    }
-    return SNUG_OK;
-}
-
 /* The shape of parameter `k`, counted from the first layer's w_ih. */
 static snug_shape weight_shape(const snug_op_view *view, int64_t k)
 {
@@ -90,7 +76,7 @@ static snug_status check_operands(const snug_op_view *view, int32_t x, int32_t s
                                   snug_error *err)
 {
     SNUG_TRY(check_attrs(view, err));
-    SNUG_TRY(expect_shape(
+    SNUG_TRY(snug_rows_expect_shape(
         view, x, true,
         snug_shape_2(view->attrs->lstm_decoder.steps, view->attrs->lstm_decoder.features), err));
     if (snug_rows_given(view, s0) != view->attrs->lstm_decoder.has_initial_state) {
@@ -98,10 +84,12 @@ static snug_status check_operands(const snug_op_view *view, int32_t x, int32_t s
                          view->node->op->name, view->node->name);
     }
     if (view->attrs->lstm_decoder.has_initial_state) {
-        SNUG_TRY(expect_shape(view, s0, true, snug_shape_1(view->attrs->lstm_decoder.state), err));
+        SNUG_TRY(snug_rows_expect_shape(view, s0, true,
+                                        snug_shape_1(view->attrs->lstm_decoder.state), err));
     }
     for (int64_t k = 0; k < weight_count(view); k++) {
-        SNUG_TRY(expect_shape(view, weights + (int32_t)k, false, weight_shape(view, k), err));
+        SNUG_TRY(
+            snug_rows_expect_shape(view, weights + (int32_t)k, false, weight_shape(view, k), err));
     }
     return SNUG_OK;
 }
@@ -191,10 +179,10 @@ static snug_status infer_decoder_grad(const snug_op_view *view, int32_t *out_cou
                                       snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
 {
     SNUG_TRY(check_operands(view, GRAD_X, GRAD_S0, GRAD_WEIGHTS, err));
-    SNUG_TRY(expect_shape(view, GRAD_DY, true, output_shape(view), err));
-    SNUG_TRY(expect_shape(view, GRAD_Y, true, output_shape(view), err));
-    SNUG_TRY(
-        expect_shape(view, GRAD_CACHE, true, snug_shape_1(snug_cache_lstm_decoder(view)), err));
+    SNUG_TRY(snug_rows_expect_shape(view, GRAD_DY, true, output_shape(view), err));
+    SNUG_TRY(snug_rows_expect_shape(view, GRAD_Y, true, output_shape(view), err));
+    SNUG_TRY(snug_rows_expect_shape(view, GRAD_CACHE, true,
+                                    snug_shape_1(snug_cache_lstm_decoder(view)), err));
     out[INPUT_X] = snug_rows_batched(view->input[GRAD_X]);
     out[INPUT_S0] = snug_rows_batched(snug_shape_1(view->attrs->lstm_decoder.state));
     for (int64_t k = 0; k < weight_count(view); k++) {

@@ -13,7 +13,13 @@ extern const snug_op snug_op_layer_norm, snug_op_layer_norm_grad;
 extern const snug_op snug_op_interpolate, snug_op_interpolate_grad;
 extern const snug_op snug_op_lstm_decoder, snug_op_lstm_decoder_grad;
 extern const snug_op snug_op_regression_loss, snug_op_regression_loss_grad;
+extern const snug_op snug_op_embed, snug_op_embed_dw, snug_op_take_row, snug_op_take_row_grad;
+extern const snug_op snug_op_gelu, snug_op_gelu_grad, snug_op_tanh, snug_op_tanh_grad;
+extern const snug_op snug_op_dropout;
+extern const snug_op snug_op_cross_entropy, snug_op_cross_entropy_grad;
+extern const snug_op snug_op_attention, snug_op_attention_grad;
 extern const snug_op snug_op_square_norm, snug_op_adamw, snug_op_sgd;
+extern const snug_op snug_op_adamw8, snug_op_adafactor;
 
 /* Defined beside the kernels, in ops/adapt_*.c: only they know what they need. */
 int64_t snug_scratch_conv1d(const snug_op_view *view, int64_t samples, int32_t threads);
@@ -27,6 +33,10 @@ int64_t snug_scratch_layer_norm_grad(const snug_op_view *view, int64_t samples, 
 int64_t snug_scratch_lstm_decoder(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_lstm_decoder_grad(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_regression_loss(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_embed_dw(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_attention(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_attention_grad(const snug_op_view *view, int64_t samples, int32_t threads);
+int64_t snug_scratch_adafactor(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int32_t threads);
 
 /* Also there: f32 elements a sample of the decoder's cache, and how many variants it has. */
@@ -38,9 +48,17 @@ double snug_recompute_lstm_decoder(const snug_op_view *view);
 double snug_shorten_lstm_decoder(snug_op_view *view, snug_attrs *attrs, double share);
 double snug_shorten_lstm_decoder_grad(snug_op_view *view, snug_attrs *attrs, double share);
 
+/* The shorten function of attention's rows: nothing is left out, lengths are. */
+double snug_shorten_attention(snug_op_view *view, snug_attrs *attrs, double share);
+
 /** Input `i` is there, has that rank, and is batched or not as said; SNUG_CODE_DATA otherwise. */
 SNUG_MUST_CHECK snug_status snug_rows_expect(const snug_op_view *view, int32_t i, int32_t rank,
                                              bool batched, snug_error *err);
+
+/** The same, and that very shape. */
+SNUG_MUST_CHECK snug_status snug_rows_expect_shape(const snug_op_view *view, int32_t i,
+                                                   bool batched, snug_shape shape,
+                                                   snug_error *err);
 
 /** SNUG_CODE_DATA: the shapes of inputs i and j do not fit together, for the reason `why`. */
 snug_status snug_rows_mismatch(const snug_op_view *view, int32_t i, int32_t j, const char *why,

@@ -26,9 +26,24 @@ static const snug_op *const rows[] = {
     &snug_op_lstm_decoder_grad,
     &snug_op_regression_loss,
     &snug_op_regression_loss_grad,
+    &snug_op_embed,
+    &snug_op_embed_dw,
+    &snug_op_take_row,
+    &snug_op_take_row_grad,
+    &snug_op_gelu,
+    &snug_op_gelu_grad,
+    &snug_op_tanh,
+    &snug_op_tanh_grad,
+    &snug_op_dropout,
+    &snug_op_cross_entropy,
+    &snug_op_cross_entropy_grad,
+    &snug_op_attention,
+    &snug_op_attention_grad,
     &snug_op_square_norm,
     &snug_op_adamw,
     &snug_op_sgd,
+    &snug_op_adamw8,
+    &snug_op_adafactor,
 };
 
 int64_t snug_op_count(void)
@@ -71,6 +86,20 @@ snug_status snug_rows_expect(const snug_op_view *view, int32_t i, int32_t rank, 
                          view->input_batched[i] ? "batched" : "shared",
                          snug_shape_text(&view->input[i], text), batched ? "batched" : "shared",
                          rank);
+    }
+    return SNUG_OK;
+}
+
+snug_status snug_rows_expect_shape(const snug_op_view *view, int32_t i, bool batched,
+                                   snug_shape shape, snug_error *err)
+{
+    char have[96];
+    char want[96];
+    SNUG_TRY(snug_rows_expect(view, i, shape.rank, batched, err));
+    if (!snug_shape_equal(&view->input[i], &shape)) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d is %s, expected %s",
+                         view->node->op->name, view->node->name, i,
+                         snug_shape_text(&view->input[i], have), snug_shape_text(&shape, want));
     }
     return SNUG_OK;
 }

@@ -1,8 +1,21 @@
 /* Rows that run once a step: the gradient's square norm and the optimizers. No samples in them. */
+#include "base/checked.h"
 #include "graph/op_rows.h"
 
-/* Inputs 1..same-1 have the shape of input 0, `optional` may be missing. Behind them comes one f64,
- * or nothing where no update waits for the gradients of all parameters. */
+/* One f64, or nothing where no update waits for the gradients of all parameters. */
+static snug_status check_total(const snug_op_view *view, int32_t i, snug_error *err)
+{
+    if (snug_rows_given(view, i) &&
+        (view->input[i].rank != 0 || view->input_batched[i] ||
+         view->graph->tensors[view->node->inputs[i]].dtype != SNUG_F64)) {
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d must be one f64",
+                         view->node->op->name, view->node->name, i);
+    }
+    return SNUG_OK;
+}
+
+/* Inputs 1..same-1 have the shape of input 0, `optional` may be missing. Behind them comes the
+ * total. */
 static snug_status check_update(const snug_op_view *view, int32_t same, int32_t optional,
                                 bool total, snug_error *err)
 {
@@ -18,13 +31,7 @@ static snug_status check_update(const snug_op_view *view, int32_t same, int32_t 
             return snug_rows_mismatch(view, 0, i, "expected equal shapes", err);
         }
     }
-    if (total && snug_rows_given(view, same) &&
-        (view->input[same].rank != 0 ||
-         view->graph->tensors[view->node->inputs[same]].dtype != SNUG_F64)) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d must be one f64",
-                         view->node->op->name, view->node->name, same);
-    }
-    return SNUG_OK;
+    return total ? check_total(view, same, err) : SNUG_OK;
 }
 
 static snug_status infer_square_norm(const snug_op_view *view, int32_t *out_count,
@@ -79,6 +86,87 @@ static snug_cost cost_sgd(const snug_op_view *view, int64_t samples)
     return (snug_cost){.flops = 6.0 * count, .bytes = 20.0 * count};
 }
 
+/* Input `i` is a shared tensor of that type and shape. */
+static snug_status check_state(const snug_op_view *view, int32_t i, snug_dtype dtype,
+                               const snug_shape *shape, snug_error *err)
+{
+    if (!snug_rows_given(view, i) || view->input_batched[i] ||
+        view->graph->tensors[view->node->inputs[i]].dtype != dtype ||
+        !snug_shape_equal(&view->input[i], shape)) {
+        char has[96];
+        char wants[96];
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "%s '%s': input %d is %s, expected %s %s",
+                         view->node->op->name, view->node->name, i,
+                         snug_shape_text(&view->input[i], has), snug_dtype_name(dtype),
+                         snug_shape_text(shape, wants));
+    }
+    return SNUG_OK;
+}
+
+/* Parameter, gradient, then for both moments codes and the scales of their blocks. */
+static snug_status infer_adamw8(const snug_op_view *view, int32_t *out_count,
+                                snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
+{
+    const snug_shape *w = &view->input[0];
+    const snug_shape scales = snug_shape_1(snug_ceil_div(snug_shape_count(w), SNUG_MOMENT_BLOCK));
+    SNUG_TRY(check_state(view, 0, SNUG_F32, w, err));
+    SNUG_TRY(check_state(view, 1, SNUG_F32, w, err));
+    out[0] = snug_rows_shared(*w);
+    for (int32_t i = 2; i < 6; i += 2) {
+        SNUG_TRY(check_state(view, i, SNUG_U8, w, err));
+        SNUG_TRY(check_state(view, i + 1, SNUG_F32, &scales, err));
+        out[i - 1] = (snug_output_info){.dtype = SNUG_U8, .shape = *w};
+        out[i] = snug_rows_shared(scales);
+    }
+    SNUG_TRY(check_total(view, 6, err));
+    *out_count = 5;
+    return SNUG_OK;
+}
+
+/* The second moments of rows (all axes but the last) and columns, or of every element. */
+static snug_status infer_adafactor(const snug_op_view *view, int32_t *out_count,
+                                   snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
+{
+    const snug_shape *w = &view->input[0];
+    const bool factored = snug_rows_given(view, 3);
+    snug_shape row = *w;
+    SNUG_TRY(check_state(view, 0, SNUG_F32, w, err));
+    SNUG_TRY(check_state(view, 1, SNUG_F32, w, err));
+    if (factored) {
+        if (w->rank < 2) {
+            return SNUG_FAIL(err, SNUG_CODE_DATA, "adafactor '%s': one axis has no columns",
+                             view->node->name);
+        }
+        const int64_t columns = w->extent[w->rank - 1];
+        const snug_shape column = snug_shape_1(columns);
+        row = snug_shape_1(snug_shape_count(w) / columns);
+        SNUG_TRY(check_state(view, 3, SNUG_F32, &column, err));
+        out[2] = snug_rows_shared(column);
+    }
+    SNUG_TRY(check_state(view, 2, SNUG_F32, &row, err));
+    SNUG_TRY(check_total(view, 4, err));
+    out[0] = snug_rows_shared(*w);
+    out[1] = snug_rows_shared(row);
+    *out_count = factored ? 3 : 2;
+    return SNUG_OK;
+}
+
+/* Reads and writes w and both codes, reads g; the scales are little beside them. */
+static snug_cost cost_adamw8(const snug_op_view *view, int64_t samples)
+{
+    const double count = snug_rows_count(&view->input[0]);
+    (void)samples;
+    return (snug_cost){.flops = 120.0 * count, .bytes = 16.0 * count};
+}
+
+/* Three sums over g, one of them beside its step. */
+static snug_cost cost_adafactor(const snug_op_view *view, int64_t samples)
+{
+    const double count = snug_rows_count(&view->input[0]);
+    (void)samples;
+    return (snug_cost){.flops = 12.0 * count, .bytes = 24.0 * count};
+}
+
 const snug_op snug_op_square_norm = {
     .name = "square_norm",
     .input_min = 1,
@@ -114,4 +202,35 @@ const snug_op snug_op_sgd = {
     .sample_group = 1,
     .infer = infer_sgd,
     .cost = cost_sgd,
+};
+
+/*
+ * Inputs: parameter, gradient, codes and scales of m, codes and scales of v, total or none.
+ * Outputs: parameter, codes and scales of m, codes and scales of v, the same tensors.
+ */
+const snug_op snug_op_adamw8 = {
+    .name = "adamw8",
+    .input_min = 7,
+    .input_max = 7,
+    .output_max = 5,
+    .flags = SNUG_OP_GRADIENT_ONLY | SNUG_OP_UPDATE,
+    .sample_group = 1,
+    .infer = infer_adamw8,
+    .cost = cost_adamw8,
+};
+
+/*
+ * Inputs: parameter, gradient, row moments, column moments, total or none; or for a parameter of
+ * one axis its moments and no columns. Outputs: parameter and moments, the same tensors.
+ */
+const snug_op snug_op_adafactor = {
+    .name = "adafactor",
+    .input_min = 5,
+    .input_max = 5,
+    .output_max = 3,
+    .flags = SNUG_OP_GRADIENT_ONLY | SNUG_OP_UPDATE,
+    .sample_group = 1,
+    .infer = infer_adafactor,
+    .cost = cost_adafactor,
+    .scratch_bytes = snug_scratch_adafactor,
 };

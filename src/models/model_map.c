@@ -1,4 +1,5 @@
 /* Where the elements of a parameter lie in PyTorch's files, and how they start. */
+#include <math.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -92,6 +93,17 @@ void snug_model_from_file(const snug_graph *graph, snug_tensor_id parameter, con
     }
 }
 
+/* Box and Muller (1958): two uniform numbers make a normal one. */
+static float normal_of(snug_philox_key key, uint64_t element)
+{
+    const uint64_t block = element / 2;
+    const snug_philox_block random =
+        snug_philox(key, (snug_philox_block){{(uint32_t)block, (uint32_t)(block >> 32), 1, 0}});
+    const double a = snug_philox_unit(random.word[2 * (element % 2)]);
+    const double b = snug_philox_unit(random.word[2 * (element % 2) + 1]);
+    return (float)(sqrt(-2.0 * log(1.0 - a)) * cos(6.283185307179586 * b));
+}
+
 void snug_model_init_values(const snug_graph *graph, snug_tensor_id parameter, uint64_t seed,
                             int64_t first, int64_t count, float *out)
 {
@@ -111,6 +123,9 @@ void snug_model_init_values(const snug_graph *graph, snug_tensor_id parameter, u
                 key, (snug_philox_block){{(uint32_t)block, (uint32_t)(block >> 32), 0, 0}});
             const float unit = snug_philox_unit(random.word[element % 4]);
             value = (2.0f * unit - 1.0f) * tensor->init.bound;
+        }
+        if (tensor->init.kind == SNUG_INIT_NORMAL) {
+            value = normal_of(key, element) * tensor->init.bound;
         }
         out[i] = value;
     }

@@ -2,7 +2,12 @@
 #ifndef SNUG_OPS_ADAPT_H
 #define SNUG_OPS_ADAPT_H
 
+#include "ops/cpu/optimizer.h"
 #include "ops/kernel.h"
+
+/** The numbers of this step with the clip scale that follows from the total of all gradients;
+ * graphs that never clip have none. */
+snug_optimizer snug_adapt_optimizer(const snug_kernel_call *call, const double *square_norm);
 
 void snug_adapt_conv1d(const snug_kernel_call *call);
 void snug_adapt_conv1d_dx(const snug_kernel_call *call);
@@ -22,8 +27,23 @@ void snug_adapt_lstm_decoder(const snug_kernel_call *call);
 void snug_adapt_lstm_decoder_grad(const snug_kernel_call *call);
 void snug_adapt_regression_loss(const snug_kernel_call *call);
 void snug_adapt_regression_loss_grad(const snug_kernel_call *call);
+void snug_adapt_embed(const snug_kernel_call *call);
+void snug_adapt_embed_dw(const snug_kernel_call *call);
+void snug_adapt_take_row(const snug_kernel_call *call);
+void snug_adapt_take_row_grad(const snug_kernel_call *call);
+void snug_adapt_gelu(const snug_kernel_call *call);
+void snug_adapt_gelu_grad(const snug_kernel_call *call);
+void snug_adapt_tanh(const snug_kernel_call *call);
+void snug_adapt_tanh_grad(const snug_kernel_call *call);
+void snug_adapt_dropout(const snug_kernel_call *call);
+void snug_adapt_cross_entropy(const snug_kernel_call *call);
+void snug_adapt_cross_entropy_grad(const snug_kernel_call *call);
+void snug_adapt_attention(const snug_kernel_call *call);
+void snug_adapt_attention_grad(const snug_kernel_call *call);
 void snug_adapt_square_norm(const snug_kernel_call *call);
 void snug_adapt_adamw(const snug_kernel_call *call);
 void snug_adapt_sgd(const snug_kernel_call *call);
+void snug_adapt_adamw8(const snug_kernel_call *call);
+void snug_adapt_adafactor(const snug_kernel_call *call);
 
 #endif

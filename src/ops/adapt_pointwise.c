@@ -182,7 +182,8 @@ snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
     return (snug_optimizer){.isa = call->isa,
                             .step = step->step,
                             .learning_rate = step->learning_rate,
-                            .weight_decay = step->weight_decay,
+                            .weight_decay =
+                                call->view->attrs->optimizer.no_decay ? 0.0 : step->weight_decay,
                             .beta1 = step->beta1,
                             .beta2 = step->beta2,
                             .epsilon = step->epsilon,
@@ -190,8 +191,7 @@ snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
                             .grad_scale = 1.0};
 }
 
-/* The clip scale follows from the total of all gradients; graphs that never clip have none. */
-static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
+snug_optimizer snug_adapt_optimizer(const snug_kernel_call *call, const double *square_norm)
 {
     snug_optimizer o = snug_unpack_optimizer(call);
     if (square_norm != NULL && call->step->clip_norm > 0.0) {
@@ -202,7 +202,7 @@ static snug_optimizer optimizer(const snug_kernel_call *call, const double *squa
 
 void snug_adapt_adamw(const snug_kernel_call *call)
 {
-    const snug_optimizer o = optimizer(call, call->inputs[4]);
+    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[4]);
     const int64_t count = snug_shape_count(&call->view->input[0]);
     if (call->view->attrs->optimizer.adam_l2) {
         snug_optimizer_adam(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
@@ -215,7 +215,7 @@ void snug_adapt_adamw(const snug_kernel_call *call)
 
 void snug_adapt_sgd(const snug_kernel_call *call)
 {
-    const snug_optimizer o = optimizer(call, call->inputs[3]);
+    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[3]);
     snug_optimizer_sgd(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
                        call->inputs[1], call->outputs[1], call->parallel);
 }

@@ -2,8 +2,12 @@
 #ifndef SNUG_OPS_UNPACK_H
 #define SNUG_OPS_UNPACK_H
 
+#include "ops/cpu/activation.h"
+#include "ops/cpu/attention.h"
 #include "ops/cpu/conv1d.h"
+#include "ops/cpu/cross_entropy.h"
 #include "ops/cpu/elementwise.h"
+#include "ops/cpu/embed.h"
 #include "ops/cpu/interpolate.h"
 #include "ops/cpu/loss.h"
 #include "ops/cpu/lstm.h"
@@ -30,6 +34,24 @@ snug_loss snug_unpack_loss(const snug_op_view *view, snug_kernel_isa isa, int64_
                            double normaliser);
 /** NULL: all rows count. */
 const uint8_t *snug_unpack_loss_mask(const snug_kernel_call *call);
+
+/** Rate 0 in an evaluation. */
+snug_dropout snug_unpack_dropout(const snug_kernel_call *call);
+/** Of the forward row and of its gradient. */
+snug_embed snug_unpack_embed(const snug_kernel_call *call);
+snug_cross_entropy snug_unpack_cross_entropy(const snug_kernel_call *call);
+
+/** Of the forward row and of its gradient; dropout 0 in an evaluation. */
+snug_attention snug_unpack_attention(const snug_kernel_call *call);
+/** Where its operands lie, f32 or double as the call is; NULL: not given. */
+typedef struct snug_attention_places {
+    const void *q, *k, *v, *bias;
+    const int32_t *lengths;
+    void *dq, *dk, *dv; /* Of the gradient row. */
+} snug_attention_places;
+/** q is input `query`, the lengths are input `lengths`; an element has `element_bytes`. */
+snug_attention_places snug_unpack_attention_places(const snug_kernel_call *call, int32_t query,
+                                                   int32_t lengths, int64_t element_bytes);
 
 /** The numbers of this step; grad_scale is 1. */
 snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call);

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[] = {"adamw", "adam", "sgd"};
-enum { ADAMW, ADAM, SGD };
+#include "base/checked.h"
+
+static const char *const names[] = {"adamw", "adam", "sgd", "adamw8", "adafactor"};
+enum { ADAMW, ADAM, SGD, ADAMW8, ADAFACTOR };
 
 static int64_t find_name(const char *name)
 {
@@ -23,12 +25,13 @@ snug_status snug_optim_defaults(const char *name, snug_optim_options *out, snug_
     if (kind < 0) {
         const char *nearest = snug_nearest_name(name, names, SNUG_COUNT(names));
         return SNUG_FAIL(err, SNUG_CODE_CONFIG, "there is no optimizer '%s'%s%s%s", name,
-                         nearest != NULL ? "; did you mean '" : "; known are adamw, adam, sgd",
+                         nearest != NULL ? "; did you mean '"
+                                         : "; known are adamw, adam, sgd, adamw8, adafactor",
                          nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
     }
     *out = (snug_optim_options){
         .name = names[kind], .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
-    if (kind == ADAMW) {
+    if (kind == ADAMW || kind == ADAMW8) {
         out->weight_decay = 0.01;
     }
     return SNUG_OK;
@@ -66,67 +69,110 @@ snug_status snug_optim_check(const snug_optim_options *options, snug_error *err)
     return SNUG_OK;
 }
 
-static snug_status add_state(snug_graph *graph, snug_tensor_id parameter, const char *suffix,
-                             snug_tensor_id *out, snug_error *err)
+enum { STATES_MAX = 4 };
+
+/* The op that updates one parameter and the states it keeps, in the order of the op's inputs. */
+typedef struct parameter_plan {
+    const char *op;
+    int32_t count; /* Inputs between the gradient and the total. */
+    struct {
+        const char *suffix; /* NULL: an optional input left out. */
+        snug_dtype dtype;
+        snug_shape shape;
+    } states[STATES_MAX];
+} parameter_plan;
+
+static void keep(parameter_plan *plan, const char *suffix, snug_dtype dtype, snug_shape shape)
 {
-    char name[SNUG_NAME_BYTES + 16];
-    (void)snprintf(name, sizeof name, "%s.%s", graph->tensors[parameter].name, suffix);
-    SNUG_TRY(snug_graph_state(graph, name, SNUG_F32, graph->tensors[parameter].shape, parameter,
-                              out, err));
-    return SNUG_OK;
+    plan->states[plan->count].suffix = suffix;
+    plan->states[plan->count].dtype = dtype;
+    plan->states[plan->count].shape = shape;
+    plan->count++;
 }
 
-/* The states of one parameter; -1 where the optimizer keeps none. */
-typedef struct parameter_states {
-    snug_tensor_id m, v; /* SGD: the momentum is m. */
-} parameter_states;
+static void plan_adafactor(const snug_shape *shape, parameter_plan *plan)
+{
+    if (shape->rank < 2) {
+        keep(plan, "v", SNUG_F32, *shape);
+        keep(plan, NULL, SNUG_F32, *shape);
+    } else {
+        const int64_t columns = shape->extent[shape->rank - 1];
+        keep(plan, "v.row", SNUG_F32, snug_shape_1(snug_shape_count(shape) / columns));
+        keep(plan, "v.column", SNUG_F32, snug_shape_1(columns));
+    }
+}
 
-static snug_status add_states(snug_graph *graph, int64_t kind, const snug_optim_options *options,
+static parameter_plan plan_of(int64_t kind, const snug_optim_options *options,
+                              const snug_shape *shape)
+{
+    const int64_t count = snug_shape_count(shape);
+    const int64_t from = options->codes_from > 0 ? options->codes_from : SNUG_OPTIM_CODES_FROM;
+    const bool small = kind == ADAMW8 && count < from;
+    parameter_plan plan = {.op = kind == ADAM || small ? "adamw" : names[kind]};
+    if (kind == SGD) {
+        keep(&plan, options->momentum > 0.0 ? "momentum" : NULL, SNUG_F32, *shape);
+    } else if (kind == ADAFACTOR) {
+        plan_adafactor(shape, &plan);
+    } else if (kind == ADAMW8 && !small) {
+        const snug_shape scales = snug_shape_1(snug_ceil_div(count, SNUG_MOMENT_BLOCK));
+        keep(&plan, "m", SNUG_U8, *shape);
+        keep(&plan, "m.scale", SNUG_F32, scales);
+        keep(&plan, "v", SNUG_U8, *shape);
+        keep(&plan, "v.scale", SNUG_F32, scales);
+    } else {
+        keep(&plan, "m", SNUG_F32, *shape);
+        keep(&plan, "v", SNUG_F32, *shape);
+    }
+    return plan;
+}
+
+static void state_name(const snug_graph *graph, snug_tensor_id parameter, const char *suffix,
+                       char out[SNUG_NAME_BYTES + 16])
+{
+    (void)snprintf(out, SNUG_NAME_BYTES + 16, "%s.%s", graph->tensors[parameter].name, suffix);
+}
+
+static snug_status add_states(snug_graph *graph, const parameter_plan *plan,
                               snug_tensor_id parameter, snug_error *err)
 {
-    snug_tensor_id unused = SNUG_TENSOR_NONE;
-    if (kind == SGD) {
-        return options->momentum > 0.0 ? add_state(graph, parameter, "momentum", &unused, err)
-                                       : SNUG_OK;
+    for (int32_t i = 0; i < plan->count; i++) {
+        if (plan->states[i].suffix != NULL) {
+            char name[SNUG_NAME_BYTES + 16];
+            snug_tensor_id unused = SNUG_TENSOR_NONE;
+            state_name(graph, parameter, plan->states[i].suffix, name);
+            SNUG_TRY(snug_graph_state(graph, name, plan->states[i].dtype, plan->states[i].shape,
+                                      parameter, &unused, err));
+        }
     }
-    SNUG_TRY(add_state(graph, parameter, "m", &unused, err));
-    SNUG_TRY(add_state(graph, parameter, "v", &unused, err));
     return SNUG_OK;
 }
 
-/* A state was added with its parameter's name; both are looked up by it. */
-static parameter_states find_states(const snug_graph *graph, int64_t kind, snug_tensor_id parameter)
+/* `total` is -1 where nothing is clipped: then the update waits for its own gradient alone. States
+ * were added with their parameter's name and are found by it. */
+static snug_status add_update(snug_graph *graph, int64_t kind, const snug_optim_options *options,
+                              snug_tensor_id parameter, snug_tensor_id total, snug_error *err)
 {
-    char name[SNUG_NAME_BYTES + 16];
-    parameter_states states = {SNUG_TENSOR_NONE, SNUG_TENSOR_NONE};
-    (void)snprintf(name, sizeof name, "%s.%s", graph->tensors[parameter].name,
-                   kind == SGD ? "momentum" : "m");
-    states.m = snug_graph_find(graph, name);
-    if (kind != SGD) {
-        (void)snprintf(name, sizeof name, "%s.v", graph->tensors[parameter].name);
-        states.v = snug_graph_find(graph, name);
-    }
-    return states;
-}
-
-/* `total` is -1 where nothing is clipped: then the update waits for its own gradient alone. */
-static snug_status add_update(snug_graph *graph, int64_t kind, snug_tensor_id parameter,
-                              snug_tensor_id total, snug_error *err)
-{
-    const snug_attrs attrs = {.optimizer = {.adam_l2 = kind == ADAM}};
-    const snug_tensor_id gradient = graph->tensors[parameter].gradient;
-    const parameter_states states = find_states(graph, kind, parameter);
+    const snug_tensor *w = &graph->tensors[parameter];
+    const parameter_plan plan = plan_of(kind, options, &w->shape);
+    const snug_attrs attrs = {
+        .optimizer = {.adam_l2 = kind == ADAM,
+                      .no_decay = options->keep_vectors && w->shape.rank < 2}};
+    snug_tensor_id inputs[STATES_MAX + 3] = {parameter, w->gradient};
+    snug_tensor_id outputs[SNUG_NODE_OUTPUTS_MAX] = {parameter};
     char name[SNUG_NAME_BYTES + 16];
     snug_node_id node = -1;
-    (void)snprintf(name, sizeof name, "%s.update", graph->tensors[parameter].name);
-    if (kind == SGD) {
-        const snug_tensor_id inputs[4] = {parameter, gradient, states.m, total};
-        const snug_tensor_id outputs[2] = {parameter, states.m};
-        return snug_graph_node(graph, "sgd", name, &attrs, inputs, 4, outputs, &node, err);
+    for (int32_t i = 0; i < plan.count; i++) {
+        inputs[2 + i] = SNUG_TENSOR_NONE;
+        if (plan.states[i].suffix != NULL) {
+            state_name(graph, parameter, plan.states[i].suffix, name);
+            inputs[2 + i] = snug_graph_find(graph, name);
+        }
+        outputs[1 + i] = inputs[2 + i];
     }
-    const snug_tensor_id inputs[5] = {parameter, gradient, states.m, states.v, total};
-    const snug_tensor_id outputs[3] = {parameter, states.m, states.v};
-    return snug_graph_node(graph, "adamw", name, &attrs, inputs, 5, outputs, &node, err);
+    inputs[2 + plan.count] = total;
+    (void)snprintf(name, sizeof name, "%s.update", w->name);
+    return snug_graph_node(graph, plan.op, name, &attrs, inputs, plan.count + 3, outputs, &node,
+                           err);
 }
 
 static snug_status add_norm(snug_graph *graph, snug_tensor_id parameter, snug_tensor_id total,
@@ -140,7 +186,8 @@ static snug_status add_norm(snug_graph *graph, snug_tensor_id parameter, snug_te
 }
 
 /* Clipping: nothing is updated before all gradients are there. */
-static snug_status attach_clipped(snug_graph *graph, int64_t kind, snug_tensor_id tensors,
+static snug_status attach_clipped(snug_graph *graph, int64_t kind,
+                                  const snug_optim_options *options, snug_tensor_id tensors,
                                   snug_tensor_id total, snug_error *err)
 {
     for (snug_tensor_id t = 0; t < tensors; t++) {
@@ -150,7 +197,7 @@ static snug_status attach_clipped(snug_graph *graph, int64_t kind, snug_tensor_i
     }
     for (snug_tensor_id t = 0; t < tensors; t++) {
         if (graph->tensors[t].gradient >= 0) {
-            SNUG_TRY(add_update(graph, kind, t, total, err));
+            SNUG_TRY(add_update(graph, kind, options, t, total, err));
         }
     }
     return SNUG_OK;
@@ -171,7 +218,8 @@ static bool is_last_adder(const snug_graph *graph, int64_t node, int64_t nodes,
 
 /* Without clipping: in the order in which the backward pass completes the gradients, so that each
  * can be measured, used and forgotten before the next is there. */
-static snug_status attach_unclipped(snug_graph *graph, int64_t kind, snug_tensor_id total,
+static snug_status attach_unclipped(snug_graph *graph, int64_t kind,
+                                    const snug_optim_options *options, snug_tensor_id total,
                                     snug_error *err)
 {
     const int64_t nodes = graph->node_count;
@@ -181,7 +229,8 @@ static snug_status attach_unclipped(snug_graph *graph, int64_t kind, snug_tensor
             if (t >= 0 && graph->tensors[t].kind == SNUG_TENSOR_GRADIENT &&
                 is_last_adder(graph, n, nodes, t)) {
                 SNUG_TRY(add_norm(graph, graph->tensors[t].of, total, err));
-                SNUG_TRY(add_update(graph, kind, graph->tensors[t].of, SNUG_TENSOR_NONE, err));
+                SNUG_TRY(
+                    add_update(graph, kind, options, graph->tensors[t].of, SNUG_TENSOR_NONE, err));
             }
         }
     }
@@ -203,11 +252,13 @@ snug_status snug_optim_attach(snug_graph *graph, const snug_optim_options *optio
      * the arena follow it. */
     for (snug_tensor_id t = 0; t < tensors; t++) {
         if (graph->tensors[t].gradient >= 0) {
-            SNUG_TRY_DONE(add_states(graph, kind, options, t, err));
+            const parameter_plan plan = plan_of(kind, options, &graph->tensors[t].shape);
+            SNUG_TRY_DONE(add_states(graph, &plan, t, err));
         }
     }
-    SNUG_TRY_DONE(options->clip_norm > 0.0 ? attach_clipped(graph, kind, tensors, total, err)
-                                           : attach_unclipped(graph, kind, total, err));
+    SNUG_TRY_DONE(options->clip_norm > 0.0
+                      ? attach_clipped(graph, kind, options, tensors, total, err)
+                      : attach_unclipped(graph, kind, options, total, err));
     if (graph->node_count == nodes_before) {
         SNUG_FAIL_DONE(err, SNUG_CODE_USAGE, "no parameter has a gradient: nothing to train");
     }

@@ -4,15 +4,24 @@
 
 #include "graph/graph.h"
 
+enum { SNUG_OPTIM_CODES_FROM = 4096 }; /* Elements of the smallest tensor with 8-bit moments. */
+
 /** Hyper-parameters; the learning rate of a step comes from the schedule. */
 typedef struct snug_optim_options {
-    const char *name;     /**< "adamw", "adam" (weight decay as L2) or "sgd". Borrowed. */
+    /**
+     * "adamw", "adam" (weight decay as L2), "sgd"; or with smaller states and other results:
+     * "adamw8" (moments of 8 bits), "adafactor" (second moments by row and column, no first).
+     * Borrowed.
+     */
+    const char *name;
     double learning_rate; /**< > 0; the schedule's peak. */
     double weight_decay;  /**< >= 0. */
     double beta1, beta2;  /**< In [0, 1); Adam only. */
     double epsilon;       /**< > 0; Adam only. */
     double momentum;      /**< In [0, 1); SGD only; 0 keeps no buffer. */
     double clip_norm;     /**< Most norm of all gradients together; 0: no clipping. */
+    bool keep_vectors;    /**< No weight decay on parameters of one axis: biases and norms. */
+    int64_t codes_from;   /**< adamw8: elements below which moments stay f32; 0: the default. */
 } snug_optim_options;
 
 /** PyTorch's defaults of that optimizer; SNUG_CODE_CONFIG with the nearest name otherwise. */
@@ -26,8 +35,10 @@ SNUG_MUST_CHECK snug_status snug_optim_check(const snug_optim_options *options, 
 #define SNUG_OPTIM_TOTAL_NAME "gradient_square_norm"
 
 /**
- * Appends, for every parameter that has a gradient: its states ("<name>.m", "<name>.v" or
- * "<name>.momentum"), in the order of the parameters, a square_norm node and an update node.
+ * Appends, for every parameter that has a gradient: its states ("<name>.m", "<name>.v",
+ * "<name>.momentum"; adamw8: codes there and "<name>.m.scale", "<name>.v.scale"; adafactor:
+ * "<name>.v.row" and "<name>.v.column", or "<name>.v" for one axis), in the order of the
+ * parameters, a square_norm node and an update node.
  *
  * With clipping all norms come first, in the order of the parameters, and every update reads their
  * total. Without, each norm stands before its update, in the order in which the backward pass

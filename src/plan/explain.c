@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/svg.h"
 
 static bool is_live(const snug_plan_buffer *b, int32_t call)
 {
@@ -198,27 +199,6 @@ static const char *const colours[SNUG_CATEGORY_COUNT] = {
     [SNUG_CATEGORY_WORKSPACE] = "#bab0ac", [SNUG_CATEGORY_DATA] = "#edc948",
     [SNUG_CATEGORY_RUNTIME] = "#b07aa1"};
 
-/* Names of tensors are ours, but a picture must survive any of them. */
-static void add_escaped(snug_text *out, const char *name)
-{
-    for (const char *c = name; *c != '\0'; c++) {
-        switch (*c) {
-        case '<':
-            snug_text_add(out, "&lt;");
-            break;
-        case '>':
-            snug_text_add(out, "&gt;");
-            break;
-        case '&':
-            snug_text_add(out, "&amp;");
-            break;
-        default:
-            snug_text_add(out, "%c", *c);
-            break;
-        }
-    }
-}
-
 static void draw_buffer(const snug_program *program, const snug_graph *graph,
                         const snug_plan_buffer *b, snug_text *out)
 {
@@ -236,12 +216,12 @@ static void draw_buffer(const snug_program *program, const snug_graph *graph,
                   "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
                   "stroke=\"#333\" stroke-width=\"0.3\" fill-opacity=\"0.85\"><title>",
                   x, y, width, height, colours[b->category]);
-    add_escaped(out, name);
+    snug_svg_escaped(out, name);
     snug_text_add(out, " %s</title></rect>\n", snug_size_text(b->bytes, size));
     if (height > 9.0 && width > 6.0 * (double)strlen(name)) {
         snug_text_add(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"8\">", x + 2.0,
                       y + height / 2.0 + 3.0);
-        add_escaped(out, name);
+        snug_svg_escaped(out, name);
         snug_text_add(out, "</text>\n");
     }
 }

@@ -50,9 +50,9 @@ static bool list_has(const char *list, const char *word)
 }
 
 /* The own path in the hierarchy of the controller; `*out_version` is 0 when there is none. */
-static snug_status read_own_path(const char *root, const char *controller, int32_t *out_version,
-                                 char out_v1[PATH_BYTES], char out_v2[PATH_BYTES], bool *out_has_v2,
-                                 snug_error *err)
+static snug_status read_own_path(const char *root, int64_t pid, const char *controller,
+                                 int32_t *out_version, char out_v1[PATH_BYTES],
+                                 char out_v2[PATH_BYTES], bool *out_has_v2, snug_error *err)
 {
     snug_status status = SNUG_OK;
     snug_line_reader reader;
@@ -62,7 +62,11 @@ static snug_status read_own_path(const char *root, const char *controller, int32
     *out_version = 0;
     *out_has_v2 = false;
     snug_text_init(&text, file, sizeof file);
-    snug_text_add(&text, "%s/proc/self/cgroup", root);
+    if (pid == 0) {
+        snug_text_add(&text, "%s/proc/self/cgroup", root);
+    } else {
+        snug_text_add(&text, "%s/proc/%lld/cgroup", root, (long long)pid);
+    }
     if (snug_path_look(file) == SNUG_PATH_NONE) {
         return SNUG_OK;
     }
@@ -236,20 +240,26 @@ done:
     return status;
 }
 
-static snug_status find_place(const char *root, const char *controller, group_place *out,
-                              snug_error *err)
+/* `out_unified` may be NULL: the place in the v2 hierarchy, whichever holds the controller. */
+static snug_status find_place(const char *root, int64_t pid, const char *controller,
+                              group_place *out, group_place *out_unified, snug_error *err)
 {
     char v1[PATH_BYTES] = "";
     char v2[PATH_BYTES] = "";
     int32_t version = 0;
     bool has_v2 = false;
     group_place place = {0};
-    SNUG_TRY(read_own_path(root, controller, &version, v1, v2, &has_v2, err));
+    group_place unified = {0};
+    SNUG_TRY(read_own_path(root, pid, controller, &version, v1, v2, &has_v2, err));
     if (version == 1) {
         SNUG_TRY(find_mount(root, controller, 1, v1, &place, err));
     }
-    if (place.version == 0 && has_v2) {
-        SNUG_TRY(find_mount(root, controller, 2, v2, &place, err));
+    if (has_v2 && (place.version == 0 || out_unified != NULL)) {
+        SNUG_TRY(find_mount(root, controller, 2, v2, &unified, err));
+        place = place.version == 0 ? unified : place;
+    }
+    if (out_unified != NULL) {
+        *out_unified = unified;
     }
     *out = place;
     return SNUG_OK;
@@ -285,8 +295,12 @@ static bool read_level_number(const char *folder, const char *name, int64_t *out
     return value >= 0;
 }
 
-/* "name 123" from memory.stat; `fallback` when the line is not there. */
-static int64_t read_stat(const char *folder, const char *name, int64_t fallback)
+bool snug_cgroup_number(const char *folder, const char *name, int64_t *out)
+{
+    return read_level_number(folder, name, out);
+}
+
+int64_t snug_cgroup_entry(const char *folder, const char *file, const char *name, int64_t fallback)
 {
     char path[SNUG_PATH_BYTES];
     snug_line_reader reader;
@@ -295,7 +309,7 @@ static int64_t read_stat(const char *folder, const char *name, int64_t fallback)
     int64_t value = fallback;
     const size_t length = strlen(name);
     snug_text_init(&text, path, sizeof path);
-    snug_text_add(&text, "%s/memory.stat", folder);
+    snug_text_add(&text, "%s/%s", folder, file);
     if (text.truncated || snug_lines_open(&reader, path, NULL) != SNUG_OK) {
         return fallback;
     }
@@ -309,6 +323,11 @@ static int64_t read_stat(const char *folder, const char *name, int64_t fallback)
     }
     snug_lines_close(&reader);
     return value;
+}
+
+static int64_t read_stat(const char *folder, const char *name, int64_t fallback)
+{
+    return snug_cgroup_entry(folder, "memory.stat", name, fallback);
 }
 
 /* False when this level has no memory files: the controller is not enabled so deep, or at the top.
@@ -383,8 +402,22 @@ static bool go_up(char *relative)
 
 snug_status snug_cgroup_read(const char *root, snug_cgroup *out, snug_error *err)
 {
+    return snug_cgroup_read_process(root, 0, out, err);
+}
+
+snug_status snug_cgroup_read_process(const char *root, int64_t pid, snug_cgroup *out,
+                                     snug_error *err)
+{
     group_place place = {0};
-    SNUG_TRY(find_place(root, "memory", &place, err));
+    group_place unified = {0};
+    SNUG_TRY(find_place(root, pid, "memory", &place, &unified, err));
+    (void)copy_path(out->mount, place.mount);
+    out->unified[0] = '\0';
+    if (unified.version != 0) {
+        snug_text text;
+        snug_text_init(&text, out->unified, sizeof out->unified);
+        snug_text_add(&text, "%s%s", unified.mount, unified.own_hidden ? "" : unified.relative);
+    }
     out->version = place.version;
     out->own_hidden = place.own_hidden;
     out->ancestors_hidden = false;
@@ -416,6 +449,18 @@ snug_status snug_cgroup_read(const char *root, snug_cgroup *out, snug_error *err
         out->ancestors_hidden = strcmp(place.mount_root, "/") != 0;
         apply_hidden_v1_limit(folder, out);
     }
+    return SNUG_OK;
+}
+
+snug_status snug_cgroup_own(const char *root, int64_t pid, int32_t *out_version,
+                            char out_folder[2 * SNUG_CGROUP_PATH_BYTES], int64_t *out_top_bytes,
+                            snug_error *err)
+{
+    group_place place = {0};
+    SNUG_TRY(find_place(root, pid, "memory", &place, NULL, err));
+    *out_version = place.own_hidden ? 0 : place.version;
+    *out_top_bytes = (int64_t)strlen(place.mount);
+    (void)snprintf(out_folder, (size_t)2 * PATH_BYTES, "%s%s", place.mount, place.relative);
     return SNUG_OK;
 }
 
@@ -454,7 +499,7 @@ snug_status snug_cgroup_cpu_quota(const char *root, double *out_cores, snug_erro
 {
     group_place place = {0};
     double cores = 0;
-    SNUG_TRY(find_place(root, "cpu", &place, err));
+    SNUG_TRY(find_place(root, 0, "cpu", &place, NULL, err));
     if (place.version != 0) {
         char folder[2 * PATH_BYTES];
         do {

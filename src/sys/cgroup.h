@@ -25,6 +25,9 @@ typedef struct snug_cgroup {
     bool own_hidden;       /* The own group is outside of what is mounted; ancestors only. */
     bool ancestors_hidden; /* Groups above the last level exist and cannot be seen. */
     int32_t level_count;
+    char mount[SNUG_CGROUP_PATH_BYTES];   /* The files of level i are in mount + levels[i].path. */
+    char unified[SNUG_CGROUP_PATH_BYTES]; /* Own folder in the v2 hierarchy, where memory.pressure
+                                             is whoever counts the memory; "" for none. */
     snug_cgroup_level levels[SNUG_CGROUP_LEVELS_MAX];
 } snug_cgroup;
 
@@ -38,12 +41,37 @@ typedef struct snug_cgroup {
  * machine without control groups is version 0 and no error; so is a file that may not be read.
  */
 SNUG_MUST_CHECK snug_status snug_cgroup_read(const char *root, snug_cgroup *out, snug_error *err);
+/** The same for another process, as far as its groups can be seen from here; 0 is this one. */
+SNUG_MUST_CHECK snug_status snug_cgroup_read_process(const char *root, int64_t pid,
+                                                     snug_cgroup *out, snug_error *err);
 
 /**
  * Bytes that may still be used below this level's limit; INT64_MAX without a limit, never
  * negative. Inactive file pages count as free: the kernel drops them before it kills.
  */
 int64_t snug_cgroup_level_headroom(const snug_cgroup_level *level);
+
+/**
+ * The folder of a process's own group in the hierarchy that has the memory controller, `root`
+ * before it.
+ *
+ * @param      pid            0 is the calling process.
+ * @param[out] out_version    1 or 2; 0: nowhere, or the own group cannot be seen.
+ * @param[out] out_top_bytes  So much of `out_folder` is the mount; ancestors end there.
+ */
+SNUG_MUST_CHECK snug_status snug_cgroup_own(const char *root, int64_t pid,
+                                            int32_t *out_version,
+                                            char out_folder[2 * SNUG_CGROUP_PATH_BYTES],
+                                            int64_t *out_top_bytes, snug_error *err);
+
+/**
+ * A number of a group's file: "max", "-1" and what v1 writes for no limit are INT64_MAX. False when
+ * the file cannot be read.
+ */
+bool snug_cgroup_number(const char *folder, const char *name, int64_t *out);
+/** "NAME 123" in a file of such lines (memory.stat, memory.events); `fallback` when not there. */
+int64_t snug_cgroup_entry(const char *folder, const char *file, const char *name,
+                          int64_t fallback);
 
 /** The smallest CPU quota of all visible levels in cores; 0 when there is none. */
 SNUG_MUST_CHECK snug_status snug_cgroup_cpu_quota(const char *root, double *out_cores,

@@ -25,6 +25,16 @@ int64_t snug_clock_process_ns(void)
     return read_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+int64_t snug_clock_thread_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+double snug_clock_wall(void)
+{
+    return (double)read_ns(CLOCK_REALTIME) * 1e-9;
+}
+
 const char *snug_clock_text(char out[SNUG_CLOCK_TEXT_BYTES])
 {
     struct tm parts = {0};

@@ -13,8 +13,14 @@ double snug_clock_seconds_since(int64_t start_ns);
 /** CPU nanoseconds that this process has used, all threads. */
 int64_t snug_clock_process_ns(void);
 
+/** CPU nanoseconds that the calling thread has used. */
+int64_t snug_clock_thread_ns(void);
+
 /** How often a thread of this process lost its core to others, up to now. */
 int64_t snug_clock_interruptions(void);
+
+/** Seconds since 1970 by the wall clock, which may be set back. */
+double snug_clock_wall(void);
 
 enum { SNUG_CLOCK_TEXT_BYTES = 32 };
 /** The wall clock in UTC, "2026-01-31T23:59:59Z", into `out`; returns `out`. */

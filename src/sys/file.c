@@ -83,6 +83,42 @@ snug_status snug_file_open(const char *path, snug_file *out, snug_error *err)
     return SNUG_OK;
 }
 
+snug_status snug_file_open_stream(const char *path, snug_file *out, snug_error *err)
+{
+    struct stat facts = {0};
+    /* A copy of standard input: closing it leaves the process its own. */
+    const int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                          : snug_file_open_raw(path, O_RDONLY | O_NOCTTY);
+    if (fd < 0) {
+        return snug_file_fail(err, "open", path, errno);
+    }
+    if (fstat(fd, &facts) != 0) {
+        return close_and_fail(fd, "open", path, err);
+    }
+    if (S_ISDIR(facts.st_mode)) {
+        (void)close(fd);
+        return SNUG_FAIL(err, SNUG_CODE_IO, "cannot open '%s': it is a folder, not a file", path);
+    }
+    *out = (snug_file){.handle = fd + 1, .path = path};
+    return SNUG_OK;
+}
+
+snug_status snug_file_read_next(const snug_file *file, void *out, int64_t bytes, int64_t *out_bytes,
+                                snug_error *err)
+{
+    const size_t want = (size_t)snug_min_i64(bytes, TRANSFER_BYTES_MAX);
+    ssize_t got = -1;
+    SNUG_ASSERT(file->handle > 0 && bytes >= 0);
+    do {
+        got = read(file->handle - 1, out, want);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        return snug_file_fail(err, "read", file->path, errno);
+    }
+    *out_bytes = got;
+    return SNUG_OK;
+}
+
 snug_status snug_file_open_append(const char *path, snug_file *out, snug_error *err)
 {
     struct stat facts = {0};

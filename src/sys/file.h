@@ -26,6 +26,12 @@ typedef struct snug_file {
 
 /** Opens for reading; a folder, pipe or socket is SNUG_CODE_IO. */
 SNUG_MUST_CHECK snug_status snug_file_open(const char *path, snug_file *out, snug_error *err);
+/**
+ * Opens what can only be read forward, by snug_file_read_next alone: "-" is standard input; a pipe
+ * waits for its writer. A folder is SNUG_CODE_IO.
+ */
+SNUG_MUST_CHECK snug_status snug_file_open_stream(const char *path, snug_file *out,
+                                                  snug_error *err);
 /** Opens for appending and makes the file when there is none. */
 SNUG_MUST_CHECK snug_status snug_file_open_append(const char *path, snug_file *out,
                                                   snug_error *err);
@@ -38,6 +44,9 @@ SNUG_MUST_CHECK snug_status snug_file_read_at(const snug_file *file, int64_t off
 /** Reads up to `bytes` at `offset`; fewer only at the end of the file. */
 SNUG_MUST_CHECK snug_status snug_file_read_some(const snug_file *file, int64_t offset, void *out,
                                                 int64_t bytes, int64_t *out_bytes, snug_error *err);
+/** Reads what comes next, 1 to `bytes`, waiting for it; 0 bytes are the end. */
+SNUG_MUST_CHECK snug_status snug_file_read_next(const snug_file *file, void *out, int64_t bytes,
+                                                int64_t *out_bytes, snug_error *err);
 /** Writes all `bytes` at the end of a file opened for appending. */
 SNUG_MUST_CHECK snug_status snug_file_append(snug_file *file, const void *data, int64_t bytes,
                                              snug_error *err);
@@ -155,5 +164,11 @@ typedef struct snug_lock {
 /** Takes the lock or says who holds it: SNUG_CODE_BUSY. The file stays when the lock goes. */
 SNUG_MUST_CHECK snug_status snug_lock_acquire(const char *path, snug_lock *out, snug_error *err);
 void snug_lock_release(snug_lock *lock);
+
+/**
+ * Where something that can be made again is kept: $XDG_CACHE_HOME/snug/NAME, else
+ * $HOME/.cache/snug/NAME; false when neither is an absolute path, or it is too long.
+ */
+bool snug_cache_path(const char *name, char out[SNUG_PATH_BYTES]);
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/text.h"
 #include "sys/file.h"
 #include "sys/file_inside.h"
 
@@ -357,4 +359,18 @@ snug_status snug_disk_free(const char *path, int64_t *out_bytes, snug_error *err
     }
     *out_bytes = bytes;
     return SNUG_OK;
+}
+
+bool snug_cache_path(const char *name, char out[SNUG_PATH_BYTES])
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    const bool own = cache != NULL && cache[0] == '/';
+    snug_text text;
+    if (!own && (home == NULL || home[0] != '/')) {
+        return false;
+    }
+    snug_text_init(&text, out, SNUG_PATH_BYTES);
+    snug_text_add(&text, "%s%s/snug/%s", own ? cache : home, own ? "" : "/.cache", name);
+    return !text.truncated;
 }

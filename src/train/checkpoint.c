@@ -26,11 +26,7 @@ static int64_t items_bytes(const snug_safetensors_item *items, int64_t count)
 {
     int64_t bytes = snug_safetensors_header_bytes(items, count);
     for (int64_t i = 0; i < count; i++) {
-        int64_t elements = 1;
-        for (int32_t axis = 0; axis < items[i].layout.rank; axis++) {
-            elements *= items[i].layout.extent[axis];
-        }
-        bytes += 4 * elements;
+        bytes += snug_safetensors_item_bytes(&items[i]);
     }
     return bytes;
 }
@@ -157,6 +153,9 @@ snug_status snug_checkpoint_save(const char *folder, const snug_checkpoint_set *
     SNUG_TRY(snug_folder_remove(partial, err));
     SNUG_TRY(snug_folder_make(partial, err));
     SNUG_TRY_DONE(write_files(partial, set, state, err));
+    if (set->complete != NULL) {
+        SNUG_TRY_DONE(set->complete(set->complete_context, partial, err));
+    }
     SNUG_TRY_DONE(snug_folder_replace(partial, final, err));
     if (best) {
         SNUG_TRY_DONE(point(folder, "best", state->step, err));
@@ -187,9 +186,9 @@ static snug_status load_items(const char *path, const snug_safetensors_item *ite
                            path, items[i].name);
         }
         /* Items are written through const pointers; loading is the one place that fills them. */
-        float *data = (float *)(uintptr_t)items[i].data;
-        SNUG_TRY_DONE(snug_safetensors_read_f32(&file, entry, &items[i].layout, data, set->buffer,
-                                                set->buffer_bytes, err));
+        void *data = (void *)(uintptr_t)items[i].data;
+        SNUG_TRY_DONE(snug_safetensors_read(&file, entry, &items[i].layout, items[i].memory, data,
+                                            set->buffer, set->buffer_bytes, err));
     }
 
 done:

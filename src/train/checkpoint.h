@@ -16,6 +16,9 @@ typedef struct snug_checkpoint_set {
     int64_t weight_count;
     const snug_safetensors_item *states; /* Optimizer, as it lies in memory. */
     int64_t state_count;
+    /** Adds files of its own to the folder; NULL: none. The buffer is free for it. */
+    snug_status (*complete)(void *context, const char *folder, snug_error *err);
+    void *complete_context;
     void *buffer; /* snug_checkpoint_buffer_bytes(). */
     int64_t buffer_bytes;
 } snug_checkpoint_set;

@@ -20,6 +20,11 @@ snug_status snug_family_find(const char *model_name, const snug_family **out, sn
             return SNUG_OK;
         }
     }
+    names[count++] = "bert";
+    if (strcmp(model_name, "bert") == 0) {
+        *out = &snug_family_text;
+        return SNUG_OK;
+    }
     const char *nearest = snug_nearest_name(model_name, names, count);
     return SNUG_FAIL(err, SNUG_CODE_CONFIG, "there is no model '%s'%s%s", model_name,
                      nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "");

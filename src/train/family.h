@@ -17,6 +17,7 @@ struct snug_family {
     const char *sample;              /* What a sample is, in the plural: "windows". */
     const char *const *metric_names; /* Of the figures that an evaluation has over all. */
     int32_t metric_count;            /* <= SNUG_METRICS_MAX */
+    int32_t score; /* Whose rise makes a checkpoint the best: 1 + its number; 0: the loss's fall. */
     int64_t own_bytes;
     int64_t graph_nodes_max, graph_tensors_max; /* Of the largest model. */
 
@@ -49,6 +50,11 @@ struct snug_family {
     snug_status (*load)(snug_session *session, snug_error *err);
     /** Adds what makes a checkpoint's folder complete for others to read. NULL: nothing. */
     snug_status (*complete)(const snug_session *session, const char *folder, snug_error *err);
+    /** Bytes that complete needs of the checkpoint buffer. */
+    int64_t (*complete_bytes)(const snug_session *session);
+
+    /** After a run that wrote a folder: files of its own about it. NULL: nothing. */
+    snug_status (*finish)(const snug_session *session, snug_error *err);
 
     /** Bytes that open_metrics takes. */
     int64_t (*metrics_bytes)(const snug_session *session);
@@ -95,7 +101,7 @@ void snug_knob_value_batch(const snug_settings *settings, char *out, size_t byte
 bool snug_knob_turn_optimizer(snug_settings *settings, const snug_session *session);
 void snug_knob_value_optimizer(const snug_settings *settings, char *out, size_t bytes);
 
-extern const snug_family snug_family_timeseries;
+extern const snug_family snug_family_timeseries, snug_family_text;
 
 /** The family that has the model of that name; SNUG_CODE_CONFIG with the nearest name. */
 SNUG_MUST_CHECK snug_status snug_family_find(const char *model_name, const snug_family **out,

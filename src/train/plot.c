@@ -177,7 +177,7 @@ int64_t snug_plot_run_bytes(void)
     return (int64_t)sizeof(plot_room);
 }
 
-static snug_status read_journal(const char *path, plot_room *room, snug_error *err)
+snug_status snug_plot_load(const char *path, snug_plot *plot, char *block, snug_error *err)
 {
     snug_status status = SNUG_OK;
     snug_file file = {0};
@@ -186,9 +186,8 @@ static snug_status read_journal(const char *path, plot_room *room, snug_error *e
     for (;;) {
         int64_t got = 0;
         int64_t used = 0;
-        SNUG_TRY_DONE(
-            snug_file_read_some(&file, offset, room->block, SNUG_PLOT_BLOCK_BYTES, &got, err));
-        status = snug_plot_read(&room->plot, room->block, got, &used, err);
+        SNUG_TRY_DONE(snug_file_read_some(&file, offset, block, SNUG_PLOT_BLOCK_BYTES, &got, err));
+        status = snug_plot_read(plot, block, got, &used, err);
         if (snug_failed(status)) {
             (void)snug_error_prefix(err, "%s", path);
             goto done;
@@ -214,7 +213,7 @@ snug_status snug_plot_run(const char *journal_path, const char *svg_path,
     plot_room *room = memory;
     snug_text text;
     memset(&room->plot, 0, sizeof room->plot);
-    SNUG_TRY(read_journal(journal_path, room, err));
+    SNUG_TRY(snug_plot_load(journal_path, &room->plot, room->block, err));
     snug_text_init(&text, room->text, sizeof room->text);
     snug_plot_draw(&room->plot, labels, &text);
     if (text.truncated) {

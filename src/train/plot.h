@@ -66,6 +66,14 @@ void snug_plot_draw(const snug_plot *plot, const snug_plot_labels *labels, snug_
 SNUG_MUST_CHECK snug_status snug_plot_read(snug_plot *plot, const char *text, int64_t bytes,
                                            int64_t *out_used, snug_error *err);
 
+/**
+ * The same for a whole file.
+ * @param block  SNUG_PLOT_BLOCK_BYTES of working memory.
+ * @errors  As above, and SNUG_CODE_IO, SNUG_CODE_LIMIT for a line longer than the block.
+ */
+SNUG_MUST_CHECK snug_status snug_plot_load(const char *path, snug_plot *plot, char *block,
+                                           snug_error *err);
+
 /** Bytes of working memory of snug_plot_run(), about 1.2 MiB. */
 int64_t snug_plot_run_bytes(void);
 

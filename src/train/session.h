@@ -95,7 +95,8 @@ struct snug_session {
     atomic_bool stop;
 
     /* Found and decided by the open. */
-    snug_arena setup; /* Runtime category: graph and plans. */
+    snug_arena setup;      /* Runtime category: graph and plans. */
+    snug_mark graphs_mark; /* Of the set-up arena: what is before the graphs. */
     snug_arena index_arena;
     snug_probe probe;
     snug_budget budget;
@@ -177,6 +178,14 @@ SNUG_MUST_CHECK snug_status snug_session_create(const snug_settings *settings,
 /** Indexes data.path as the settings say; what was indexed before is forgotten. */
 SNUG_MUST_CHECK snug_status snug_session_open_data(snug_session *session, snug_error *err);
 
+/** Folder of the weights of `given`: RUN (best, else last), or a folder with model.safetensors. */
+SNUG_MUST_CHECK snug_status snug_session_find_checkpoint(const char *given,
+                                                         char out[SNUG_PATH_BYTES],
+                                                         snug_error *err);
+
+/** The graphs of all buckets, after the data were opened; those before are forgotten. */
+SNUG_MUST_CHECK snug_status snug_session_build_all(snug_session *session, snug_error *err);
+
 /** The whole graph of one bucket, with backward and optimizer where it trains, into `arena`. */
 SNUG_MUST_CHECK snug_status snug_session_build(snug_session *session, int32_t bucket,
                                                snug_arena *arena, snug_graph *out, snug_error *err);
@@ -204,6 +213,13 @@ snug_status snug_session_emit(void *context, const snug_exec_shown *shown, snug_
  * arena holds then is all that a run needs, and is counted by the plan.
  */
 SNUG_MUST_CHECK snug_status snug_session_rehearse(snug_session *session, snug_error *err);
+
+/**
+ * One step of training and one batch of evaluation over the arena as it is, before there are
+ * weights: whatever these paths touch is in memory when the peak is proved. The result counts for
+ * nothing, and the weights are made or loaded afterwards.
+ */
+SNUG_MUST_CHECK snug_status snug_session_rehearse_steps(snug_session *session, snug_error *err);
 
 /** Takes everything a run needs: pool, source, arena, executors, buffers; loads or makes weights.
  */

@@ -87,28 +87,53 @@ static int64_t evaluation_samples(const snug_session *session)
                                   : samples;
 }
 
-/** Runs the forward program over every sample of the part, batch by batch. */
-static snug_status run_part(snug_session *session, double *out_normaliser, snug_error *err)
+/** Runs the forward program over the batch from position `first` of `samples`. */
+static snug_status run_batch(snug_session *session, int64_t first, int64_t samples, snug_error *err)
 {
     snug_source *source = session->source;
+    const snug_source_batch batch = {.first_position = first,
+                                     .count = snug_min_i64(session->batch, samples - first)};
+    const int64_t after = first + batch.count;
+    const snug_source_batch next = {.first_position = after,
+                                    .count = snug_min_i64(session->batch, samples - after)};
+    SNUG_TRY(source->calls->begin(source, &batch, next.count > 0 ? &next : NULL, err));
+    /* Shares are not divided yet: the normaliser is the sum over all batches. */
+    const snug_step_context step = {.seed = (uint64_t)session->settings.seed,
+                                    .first_position = first,
+                                    .batch = batch.count,
+                                    .evaluation = true,
+                                    .normaliser = 1.0};
+    session->batch_first = first;
+    session->active = &session->buckets[source->calls->bucket(source)];
+    return snug_exec_step(session->active->exec_forward, &step, &session->calls, err);
+}
+
+/** All samples of the part, batch by batch. */
+static snug_status run_part(snug_session *session, double *out_normaliser, snug_error *err)
+{
     const int64_t samples = evaluation_samples(session);
     for (int64_t first = 0; first < samples; first += session->batch) {
-        const snug_source_batch batch = {.first_position = first,
-                                         .count = snug_min_i64(session->batch, samples - first)};
-        const int64_t after = first + batch.count;
-        const snug_source_batch next = {.first_position = after,
-                                        .count = snug_min_i64(session->batch, samples - after)};
-        SNUG_TRY(source->calls->begin(source, &batch, next.count > 0 ? &next : NULL, err));
-        /* Shares are not divided yet: the normaliser is the sum over all batches. */
-        const snug_step_context step = {.seed = (uint64_t)session->settings.seed,
-                                        .first_position = first,
-                                        .batch = batch.count,
-                                        .evaluation = true,
-                                        .normaliser = 1.0};
-        session->batch_first = first;
-        session->active = &session->buckets[source->calls->bucket(source)];
-        SNUG_TRY(snug_exec_step(session->active->exec_forward, &step, &session->calls, err));
-        *out_normaliser += source->calls->normaliser(source);
+        SNUG_TRY(run_batch(session, first, samples, err));
+        *out_normaliser += session->source->calls->normaliser(session->source);
+    }
+    return SNUG_OK;
+}
+
+snug_status snug_session_rehearse_steps(snug_session *session, snug_error *err)
+{
+    snug_source *source = session->source;
+    const int64_t samples = source->calls->sample_count(source, true);
+    const snug_source_batch batch = {.count = snug_min_i64(session->batch, samples),
+                                     .training = true};
+    const snug_step_context step = {
+        .batch = batch.count, .normaliser = 1.0, .step = 1, .learning_rate = 0.0};
+    const int64_t evaluated = evaluation_samples(session);
+    SNUG_TRY(source->calls->begin(source, &batch, NULL, err));
+    session->active = &session->buckets[source->calls->bucket(source)];
+    SNUG_TRY(snug_exec_step(session->active->exec_train, &step, &session->calls, err));
+    if (evaluated > 0 && session->buffers.record == NULL) {
+        SNUG_TRY(run_batch(session, 0, snug_min_i64(evaluated, session->batch), err));
+        session->family->reset_metrics(session);
     }
     return SNUG_OK;
 }
@@ -166,6 +191,7 @@ static snug_status reopen(snug_session *session, const char *path, snug_error *e
     }
     session->evaluate_all = true;
     SNUG_TRY(snug_session_open_data(session, err));
+    SNUG_TRY(snug_session_build_all(session, err)); /* Longer texts need longer graphs. */
     return snug_session_make_plan(session, err);
 }
 

@@ -58,7 +58,9 @@ snug_status snug_session_build(snug_session *session, int32_t bucket, snug_arena
                                               .beta2 = s->optimizer_beta2,
                                               .epsilon = s->optimizer_eps,
                                               .momentum = s->optimizer_momentum,
-                                              .clip_norm = s->training_clip_norm};
+                                              .clip_norm = s->training_clip_norm,
+                                              .keep_vectors =
+                                                  strcmp(s->optimizer_no_decay, "none") != 0};
         SNUG_TRY_DONE(snug_graph_backward(&graph, err));
         SNUG_TRY_DONE(snug_optim_attach(&graph, &optimizer, err));
     }
@@ -70,8 +72,9 @@ done:
     return status;
 }
 
-static snug_status build_graphs(snug_session *session, snug_error *err)
+snug_status snug_session_build_all(snug_session *session, snug_error *err)
 {
+    snug_arena_rewind(&session->setup, session->graphs_mark);
     for (int32_t b = 0; b < session->bucket_count; b++) {
         SNUG_TRY(snug_session_build(session, b, &session->setup, &session->buckets[b].graph, err));
     }
@@ -87,10 +90,11 @@ static snug_status choose_steps(snug_session *session, snug_error *err)
     session->steps_per_epoch = snug_max_i64(1, snug_ceil_div(samples, session->batch));
     session->step_count = s->training_max_steps > 0 ? s->training_max_steps
                                                     : s->training_epochs * session->steps_per_epoch;
+    const double share = s->scheduler_warmup_ratio > 0.0
+                             ? s->scheduler_warmup_ratio * (double)session->step_count
+                             : s->scheduler_warmup_epochs * (double)session->steps_per_epoch;
     const int64_t warmup =
-        s->scheduler_warmup_steps > 0
-            ? s->scheduler_warmup_steps
-            : (int64_t)(s->scheduler_warmup_epochs * (double)session->steps_per_epoch + 0.5);
+        s->scheduler_warmup_steps > 0 ? s->scheduler_warmup_steps : (int64_t)(share + 0.5);
     session->schedule =
         (snug_schedule){.peak = s->optimizer_lr,
                         .end = s->scheduler_min_lr,
@@ -189,7 +193,8 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     SNUG_TRY_DONE(choose_family(session, err));
     SNUG_TRY_DONE(session->family->choose(session, err));
     SNUG_TRY_DONE(snug_session_open_data(session, err));
-    SNUG_TRY_DONE(build_graphs(session, err));
+    session->graphs_mark = snug_arena_mark(&session->setup);
+    SNUG_TRY_DONE(snug_session_build_all(session, err));
     SNUG_TRY_DONE(choose_steps(session, err));
     SNUG_TRY_DONE(snug_session_measure_costs(session, err));
     SNUG_TRY_DONE(snug_session_make_plan(session, err));

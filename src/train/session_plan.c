@@ -401,7 +401,8 @@ static const struct {
     {"weights", "f32 parameters of the model; they live through the run"},
     {"gradients",
      "one f32 for each trainable parameter, from its first contribution to the update"},
-    {"optimizer", "the optimizer's moments: two f32 a parameter for adam and adamw"},
+    {"optimizer", "the optimizer's moments: two f32 a parameter for adam and adamw, two bytes for "
+                  "adamw8, next to nothing for adafactor"},
     {"activations", "what forward keeps for backward, the tiles in flight and their gradients"},
     {"workspace", "scratch of kernels, packed weights, and the gaps that packing leaves"},
     {"data", "index, loader ring, chunk cache, and the inputs and targets in the arena"},

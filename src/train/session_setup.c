@@ -69,13 +69,21 @@ static int64_t record_bytes(const snug_session *session)
     return bytes;
 }
 
+/** The buffer that checkpoints are written through. */
+static int64_t checkpoint_bytes(const snug_session *session, tensor_counts counts)
+{
+    const snug_family *family = session->family;
+    const int64_t own = family->complete == NULL ? 0 : family->complete_bytes(session);
+    return snug_max_i64(own, snug_checkpoint_buffer_bytes(counts.parameters, counts.states));
+}
+
 int64_t snug_session_buffers_size(const snug_session *session)
 {
     const tensor_counts counts = count_tensors(graph_of(session));
     const int64_t collected =
         session->settings.training_compute_metrics_online ? 0 : record_bytes(session);
     const int64_t parts[] = {
-        snug_checkpoint_buffer_bytes(counts.parameters, counts.states),
+        checkpoint_bytes(session, counts),
         (counts.parameters + counts.states) * (int64_t)sizeof(snug_safetensors_item),
         snug_journal_line_bytes(session->family->item_values(session)),
         session->family->metrics_bytes(session),
@@ -101,6 +109,13 @@ static const snug_exec *exec_of(const snug_session *session)
     return session->has_train ? bucket->exec_train : bucket->exec_forward;
 }
 
+/** Called for the folder of every checkpoint before it gets its name. */
+static snug_status complete(void *context, const char *folder, snug_error *err)
+{
+    snug_session *session = context;
+    return session->family->complete(session, folder, err);
+}
+
 static snug_status make_items(snug_session *session, snug_error *err)
 {
     snug_session_buffers *b = &session->buffers;
@@ -124,14 +139,17 @@ static snug_status make_items(snug_session *session, snug_error *err)
             items[counts.parameters + state++] =
                 (snug_safetensors_item){.name = tensor->name,
                                         .layout = snug_tensor_layout_plain(&tensor->shape),
-                                        .data = snug_exec_tensor(exec, id)};
+                                        .data = snug_exec_tensor(exec, id),
+                                        .memory = tensor->dtype};
         }
     }
+    b->checkpoint.complete = session->family->complete == NULL ? NULL : complete;
+    b->checkpoint.complete_context = session;
     b->checkpoint.weights = items;
     b->checkpoint.weight_count = counts.parameters;
     b->checkpoint.states = items + counts.parameters;
     b->checkpoint.state_count = counts.states;
-    b->checkpoint.buffer_bytes = snug_checkpoint_buffer_bytes(counts.parameters, counts.states);
+    b->checkpoint.buffer_bytes = checkpoint_bytes(session, counts);
     return take(session, b->checkpoint.buffer_bytes, &b->checkpoint.buffer, err);
 }
 
@@ -309,8 +327,8 @@ static void make_weights(snug_session *session)
     }
 }
 
-/** RUN, RUN/checkpoints/NAME: the folder with model.safetensors (of a RUN: best, else last). */
-static snug_status find_checkpoint(const char *given, char out[SNUG_PATH_BYTES], snug_error *err)
+snug_status snug_session_find_checkpoint(const char *given, char out[SNUG_PATH_BYTES],
+                                         snug_error *err)
 {
     static const char *const names[] = {"", "checkpoints/best", "checkpoints/last"};
     for (int64_t i = 0; i < SNUG_COUNT(names); i++) {
@@ -373,7 +391,7 @@ static snug_status load_weights(snug_session *session, snug_error *err)
     if (session->checkpoint[0] == '\0') {
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "which weights? add --checkpoint RUN");
     }
-    SNUG_TRY(find_checkpoint(session->checkpoint, path, err));
+    SNUG_TRY(snug_session_find_checkpoint(session->checkpoint, path, err));
     return snug_checkpoint_load(path, &session->buffers.checkpoint, false, &session->setup,
                                 &session->state, err);
 }
@@ -391,6 +409,9 @@ snug_status snug_session_set_up(snug_session *session, snug_error *err)
                                 &session->arena_memory, err));
     SNUG_TRY_DONE(open_executors(session, err));
     SNUG_TRY_DONE(make_buffers(session, err));
+    if (session->purpose == SNUG_PURPOSE_TRAIN) {
+        SNUG_TRY_DONE(snug_session_rehearse_steps(session, err));
+    }
     SNUG_TRY_DONE(load_weights(session, err));
 
 done:

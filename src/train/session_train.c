@@ -39,6 +39,9 @@ uint64_t snug_session_result_hash(const snug_session *session)
                               (double)session->schedule.kind};
     uint64_t hash = snug_hash64_text(0, s->optimizer_name);
     hash = snug_hash64_text(hash, s->training_loss);
+    if (strcmp(s->optimizer_no_decay, "none") != 0) {
+        hash = snug_hash64_text(hash, s->optimizer_no_decay);
+    }
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
         hash = snug_hash64_f64(hash, numbers[i]);
     }
@@ -241,10 +244,12 @@ static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *e
     SNUG_TRY(snug_session_evaluate(session, err));
     snug_evaluation *e = &session->evaluation;
     const bool first = state->best_step == 0;
-    e->best = first || e->loss < state->best_value - s->training_min_delta;
+    const int32_t score = session->family->score;
+    const double value = score == 0 ? e->loss : -e->metrics[score - 1].value;
+    e->best = first || value < state->best_value - s->training_min_delta;
     if (e->best) {
         state->best_step = state->step;
-        state->best_value = e->loss;
+        state->best_value = value;
         state->bad_evaluations = 0;
     } else {
         state->bad_evaluations++;
@@ -357,6 +362,16 @@ static snug_status prove(const snug_session *session, snug_error *err)
     return SNUG_OK;
 }
 
+/** What the family adds to the run's folder; without it the run is still whole. */
+static void finish(const snug_session *session)
+{
+    snug_error err = {0};
+    if (session->out[0] != '\0' && session->family->finish != NULL &&
+        snug_failed(session->family->finish(session, &err))) {
+        snug_session_message(session, SNUG_MESSAGE_WARNING, "%s", err.message);
+    }
+}
+
 snug_status snug_session_train(snug_session *session, const snug_observer *observer,
                                snug_run_summary *out_summary, snug_error *err)
 {
@@ -385,6 +400,7 @@ done:
     snug_session_tear_down(session);
     if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
         snug_summary_draw(session);
+        finish(session);
     }
     return status;
 }

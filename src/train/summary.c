@@ -6,26 +6,13 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/sort.h"
 #include "sys/heap.h"
 #include "sys/procfs.h"
+#include "train/family.h"
 #include "train/plot.h"
 
 enum { SUMMARY_BYTES = 16 << 10 };
-
-/** Shell sort: libc's sort may take memory, and the door is shut. */
-static void sort(double *values, int64_t count)
-{
-    for (int64_t gap = count / 2; gap > 0; gap /= 2) {
-        for (int64_t i = gap; i < count; i++) {
-            const double value = values[i];
-            int64_t place = i;
-            for (; place >= gap && values[place - gap] > value; place -= gap) {
-                values[place] = values[place - gap];
-            }
-            values[place] = value;
-        }
-    }
-}
 
 static double median_step(snug_session *session)
 {
@@ -35,7 +22,8 @@ static double median_step(snug_session *session)
         return NAN;
     }
     memcpy(sorted, session->buffers.step_seconds, (size_t)count * sizeof(double));
-    sort(sorted, count);
+    /* libc's sort may take memory, and the door is shut. */
+    snug_sort_f64(sorted, count);
     return count % 2 == 1 ? sorted[count / 2] : 0.5 * (sorted[count / 2 - 1] + sorted[count / 2]);
 }
 
@@ -92,7 +80,13 @@ static void write_json(const snug_session *session, snug_text *text)
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
     snug_summary_fields(&session->summary, &json);
-    snug_json_put_f64(&json, "best_validation_loss", best);
+    const int32_t score = session->family->score;
+    char key[64];
+    snug_text name;
+    snug_text_init(&name, key, sizeof key);
+    snug_text_add(&name, "best_validation_%s",
+                  score == 0 ? "loss" : session->family->metric_names[score - 1]);
+    snug_json_put_f64(&json, key, score == 0 ? best : -best);
     snug_json_put_i64(&json, "best_step", state->best_step);
     if (e->item_count > 0) {
         snug_json_key(&json, "validation");

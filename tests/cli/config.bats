@@ -92,13 +92,13 @@ load helper
   prints timeseries_small
   prints high_performance
   snug config list --json
-  [ "$(json '.configs | map(.name) | sort | join(" ")')" = "timeseries timeseries_small" ]
-  [ "$(json '.profiles | length')" = 4 ]
+  [ "$(json '.configs | map(.name) | sort | join(" ")')" = "text timeseries timeseries_small" ]
+  [ "$(json '.profiles | length')" = 7 ]
   snug config keys
   expect 0
   prints "training.batch_size"
   snug config keys --json
-  [ "$(json '.keys[] | select(.key == "optimizer.name") | .choices')" = "adamw|adam|sgd" ]
+  [ "$(json '.keys[] | select(.key == "optimizer.name") | .choices')" = "adamw|adam|sgd|adamw8|adafactor" ]
 }
 
 @test "the examples are configurations" {

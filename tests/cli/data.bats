@@ -41,8 +41,8 @@ load helper
 }
 
 @test "options of generate" {
-  snug data generate text --out s
-  complains 2 "'text' cannot be generated; only 'timeseries' can"
+  snug data generate sound --out s
+  complains 2 "'sound' cannot be generated; 'timeseries' and 'text' can"
   snug data generate timeseries
   complains 2 "where to? give --out FOLDER"
   snug data generate timeseries --out s --rows many

@@ -5,7 +5,7 @@ load helper
 @test "the man page knows every command and every option" {
   page="$(sed 's/\\-/-/g; s/\\fI//g; s/\\fR//g' "$SOURCE_DIR/doc/man/snug.1")"
   for command in check plan train eval predict "data describe" "data convert" "data generate" \
-    "config show" "config list" "config keys" demo help version completion; do
+    "config show" "config list" "config keys" demo analyze monitor run experiments help version completion; do
     grep -q "^\.B $command\$" <<<"$page" || { echo "no entry for $command"; return 1; }
     # shellcheck disable=SC2086
     "$SNUG" $command --help | grep -oE '^  (-[a-z], |    )--[a-z-]+' | grep -oE -- '--[a-z-]+' |
@@ -18,7 +18,7 @@ load helper
 
 @test "the man page knows every exit code" {
   section="$(sed -n '/^\.SH EXIT STATUS/,/^\.SH ENVIRONMENT/p' "$SOURCE_DIR/doc/man/snug.1")"
-  for exit_code in 0 1 2 3 4 130; do
+  for exit_code in 0 1 2 3 4 5 122 124 125 126 127 130; do
     grep -q "^\.B $exit_code\$" <<<"$section"
   done
 }

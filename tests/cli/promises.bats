@@ -57,7 +57,7 @@ long_words() {
   expect 0
   same_bits four "$BATS_FILE_TMPDIR/whole"
   train two training.batch_size=8 training.gradient_accumulation_steps=2 data.num_workers=2 \
-    --budget "$(minimum training.batch_size=8 training.gradient_accumulation_steps=2)B"
+    --budget "$(minimum training.batch_size=8 training.gradient_accumulation_steps=2 data.num_workers=2)B"
   expect 0
   same_bits two "$BATS_FILE_TMPDIR/whole"
 }

@@ -11,7 +11,7 @@ load helper
 
 @test "help of every command opens with examples and names its options" {
   for command in check plan train eval predict "data describe" "data convert" "data generate" \
-    "config show" "config list" "config keys" demo help version completion; do
+    "config show" "config list" "config keys" demo analyze run experiments help version completion; do
     # shellcheck disable=SC2086
     snug $command --help
     expect 0
@@ -40,7 +40,7 @@ load helper
 
 @test "every line of help fits into 100 columns" {
   for command in check plan train eval predict "data describe" "data convert" "data generate" \
-    "config show" demo completion; do
+    "config show" demo analyze run experiments completion; do
     # shellcheck disable=SC2086
     "$SNUG" $command --help | awk -v c="$command" \
       '!/^  snug/ && length($0) > 110 { print c ": " $0; bad = 1 } END { exit bad }'
@@ -81,7 +81,7 @@ load helper
   snug check --require 600
   complains 2 "'600' has no unit; did you mean '600MiB' or '600B'?"
   snug plan timeseries --profile fast
-  complains 2 "--profile must be one of default|low_memory|high_performance|quick_demo, not 'fast'"
+  complains 2 "--profile must be one of default|low_memory|high_performance|quick_demo|ultra_low_memory|safe|original, not 'fast'"
 }
 
 @test "words that are missing or too many" {

@@ -38,9 +38,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
         memory = aligned_alloc(SNUG_ALIGN, ARENA_BYTES);
     }
     memory_source source = {.data = data, .bytes = (int64_t)bytes};
-    const snug_csv_bytes text = {.context = &source, .read_some = read_memory};
+    const snug_byte_source text = {.context = &source, .read_some = read_memory};
     snug_arena_init(&arena, "fuzz", memory, ARENA_BYTES);
-    if (snug_failed(snug_csv_open(&text, 0, &arena, &reader, &err))) {
+    if (snug_failed(snug_csv_open(&text, NULL, &arena, &reader, &err))) {
         return 0;
     }
     while (more && !snug_failed(snug_csv_next(&reader, &more, &err))) {

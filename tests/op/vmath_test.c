@@ -13,6 +13,11 @@ static double exact_sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
+static double exact_normal(double x)
+{
+    return 0.5 * erfc(-x / 1.41421356237309504880);
+}
+
 typedef struct function_case {
     array_function run;
     exact_function exact;
@@ -23,6 +28,7 @@ static const function_case functions[] = {
     {snug_vmath_exp, exp, 1.2},
     {snug_vmath_sigmoid, exact_sigmoid, 2.5},
     {snug_vmath_tanh, tanh, 2.0},
+    {snug_vmath_normal, exact_normal, 8.0},
 };
 
 /** |y - exact| in units of the last place of the exact value rounded to f32. */
@@ -104,6 +110,9 @@ static void ends_are_exact(void **state)
         snug_vmath_tanh((snug_kernel_isa)isa, 8, x, y);
         CHECK(y[0] == 1.0f && y[1] == -1.0f && y[2] == 0.0f && signbit(y[3]));
         CHECK(y[4] == 1.0f && y[5] == -1.0f && isnan(y[6]) && y[7] == 1.0f);
+        snug_vmath_normal((snug_kernel_isa)isa, 8, x, y);
+        CHECK(y[0] == 1.0f && y[1] == 0.0f && y[2] == 0.5f && y[3] == 0.5f);
+        CHECK(y[4] == 1.0f && y[5] == 0.0f && isnan(y[6]) && y[7] == 1.0f);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/attr.h"
 #include "mem/budget.h"
 #include "mem/probe.h"
+#include "monitor/sampler.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
 
@@ -81,6 +82,31 @@ static const char *expected(const char *head, const char *name, const char *fall
     return out;
 }
 
+static int64_t of(const snug_reading *sample, snug_log_field field, int64_t fallback)
+{
+    return (int64_t)snug_reading_get(sample, field, (double)fallback);
+}
+
+/* The watch shows the same level by files that it keeps open. */
+static void check_sampler(void)
+{
+    static snug_sampler sampler;
+    snug_error err = {0};
+    snug_reading sample;
+    const snug_sampler_options options = {.root = root, .no_gpu = true};
+    CHECK_OK(snug_sampler_open(&sampler, &options, &err));
+    snug_sampler_take(&sampler, 1, &sample);
+    assert_int_equal(of(&sample, SNUG_FIELD_AVAILABLE, -1), probe.machine.available_bytes);
+    if (probe.bound == SNUG_BOUND_CGROUP) {
+        const snug_cgroup_level *level = &probe.group.levels[probe.bound_level];
+        assert_int_equal(of(&sample, SNUG_FIELD_CGROUP_LIMIT, -1), level->limit_bytes);
+        assert_int_equal(of(&sample, SNUG_FIELD_CGROUP, -1), level->usage_bytes);
+        assert_int_equal(of(&sample, SNUG_FIELD_CGROUP_CACHE, 0), level->inactive_file_bytes);
+        assert_int_equal(of(&sample, SNUG_FIELD_CGROUP_PEAK, -1), level->peak_bytes);
+    }
+    snug_sampler_close(&sampler);
+}
+
 static void check_layout(const char *fixture)
 {
     static const char *const bounds[] = {"machine", "cgroup", "address", "data"};
@@ -108,6 +134,7 @@ static void check_layout(const char *fixture)
         assert_int_equal(probe.group.levels[0].peak_bytes,
                          atoll(expected(head, "peak", "-", value)));
     }
+    check_sampler();
     CHECK_OK(snug_cgroup_cpu_quota(root, &cores, &err));
     if (strstr(head, "expect cores") != NULL) {
         CHECK(cores == atof(expected(head, "cores", "-", value)));

@@ -172,6 +172,42 @@ static void the_file_has_the_layout_of_the_items(void **state)
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
 }
 
+static void states_of_other_types_are_saved_as_they_are(void **state)
+{
+    SNUG_UNUSED(state);
+    snug_error err = {0};
+    unsigned char codes[5] = {0, 1, 127, 128, 255};
+    uint16_t halves[3] = {0x3f80, 0x7fc1, 0xff80}; /* bf16: 1, a NaN, minus infinity. */
+    int32_t counter[1] = {-7};
+    const snug_shape five = snug_shape_1(5), three = snug_shape_1(3), one = snug_shape_1(1);
+    const snug_safetensors_item others[] = {{.name = "a.weight.codes",
+                                             .layout = snug_tensor_layout_plain(&five),
+                                             .data = codes,
+                                             .memory = SNUG_U8},
+                                            {.name = "a.weight.half",
+                                             .layout = snug_tensor_layout_plain(&three),
+                                             .data = halves,
+                                             .memory = SNUG_BF16},
+                                            {.name = "steps",
+                                             .layout = snug_tensor_layout_plain(&one),
+                                             .data = counter,
+                                             .memory = SNUG_I32},
+                                            state_items[0]};
+    const snug_checkpoint_set floats = set;
+    snug_train_state read = {0};
+    set.states = others;
+    set.state_count = 4;
+    save(3, false, 1);
+    memset(codes, 0, sizeof codes);
+    memset(halves, 0, sizeof halves);
+    counter[0] = 0;
+    CHECK_OK(load("last", true, &read, &err));
+    CHECK(codes[2] == 127 && codes[3] == 128 && codes[4] == 255 && codes[0] == 0);
+    CHECK(halves[0] == 0x3f80 && halves[1] == 0x7fc1 && halves[2] == 0xff80);
+    CHECK(counter[0] == -7 && states[0][2] == 3.0f - 2.0f);
+    set = floats;
+}
+
 static void the_newest_and_the_best_are_kept(void **state)
 {
     SNUG_UNUSED(state);
@@ -303,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_is_saved_is_loaded, empty),
         cmocka_unit_test_setup(the_file_has_the_layout_of_the_items, empty),
+        cmocka_unit_test_setup(states_of_other_types_are_saved_as_they_are, empty),
         cmocka_unit_test_setup(the_newest_and_the_best_are_kept, empty),
         cmocka_unit_test_setup(leftovers_of_a_killed_save_do_no_harm, empty),
         cmocka_unit_test_setup(a_save_that_fails_leaves_the_last_one_good, empty),

@@ -72,8 +72,8 @@ static void mistakes_are_named_with_their_place(void **state)
     refused("data:\n  jitter: maybe\n", SNUG_CODE_CONFIG,
             "FILE:2:11: data.jitter must be true or false, not 'maybe'");
     refused("optimizer:\n  name: adamv\n", SNUG_CODE_CONFIG,
-            "FILE:2:9: optimizer.name is 'adamv', but must be adamw, adam or sgd; did you mean "
-            "'adamw'?");
+            "FILE:2:9: optimizer.name is 'adamv', but must be adamw, adam, sgd, adamw8 or "
+            "adafactor; did you mean 'adamw'?");
     refused("data:\n  chunk_cache_size: 64XB\n", SNUG_CODE_CONFIG,
             "FILE:2:21: data.chunk_cache_size: '64XB' is not a size; write it like 600MiB, 1.5GiB "
             "or 4096B");

@@ -1,4 +1,4 @@
-/* The planner's dynamic programme against brute force, on random chains. */
+/* The planner's dynamic programme against brute force and an exact solver, on random chains. */
 #include "check.h"
 
 #include <math.h>
@@ -6,7 +6,10 @@
 #include "plan/chain.h"
 #include "sys/heap.h"
 
-enum { STAGES_MAX = 8, OPTIONS_MAX = 3, TILES = 3 };
+enum { STAGES_MAX = 12, BRUTE_STAGES_MAX = 8, OPTIONS_MAX = 3, TILES = 3 };
+
+/* Bytes that a plan of a random chain can keep: at most 100 of a segment and 50 of a boundary. */
+enum { KEPT_MAX = 150 * STAGES_MAX };
 
 /** A random chain with all its arrays. */
 typedef struct chain_case {
@@ -177,6 +180,144 @@ static void equals_brute_force(void **unused)
     CHECK(compared > 2000);
 }
 
+/** The best seconds for every number of kept bytes before every cut: a table instead of fronts. */
+typedef struct table {
+    const snug_chain *chain;
+    int64_t budget;
+    double best[STAGES_MAX + 1][2][KEPT_MAX + 1]; /* [cut][boundary kept][bytes] */
+} table;
+
+/* The fastest tile that fits; tiles are looked at one by one, in whatever order they come. */
+static double fastest_tile(const snug_chain_tile *tiles, int32_t count, int64_t room)
+{
+    double seconds = INFINITY;
+    for (int32_t k = 0; k < count; k++) {
+        if (tiles[k].bytes <= room && tiles[k].seconds < seconds) {
+            seconds = tiles[k].seconds;
+        }
+    }
+    return seconds;
+}
+
+/* What option `o` of the stages i..j makes of the states before it. */
+static void fill_from(table *t, int32_t i, int32_t j, const snug_chain_option *o)
+{
+    const snug_chain *c = t->chain;
+    for (int32_t kept = 0; kept < 2; kept++) {
+        const int64_t x = kept == 1 ? 0 : c->boundary[i];
+        const int64_t y = o->output_kept ? 0 : c->boundary[j + 1];
+        const int64_t held = o->fused ? 0 : o->kept + (o->input_needed ? x : 0);
+        for (int64_t m = 0; m + held <= KEPT_MAX; m++) {
+            const int64_t left = t->budget - c->fixed_bytes - m;
+            const int64_t first = o->fused ? x + o->backward_bytes : x + o->kept + y;
+            double seconds = t->best[i][kept][m];
+            seconds += fastest_tile(o->forward, o->forward_count, left - first);
+            if (!o->fused) {
+                seconds += fastest_tile(o->backward, o->backward_count,
+                                        left - held - o->backward_bytes);
+            }
+            double *at = &t->best[j + 1][o->output_kept ? 1 : 0][m + held];
+            *at = seconds < *at ? seconds : *at;
+        }
+    }
+}
+
+/* Exact, for the whole range of kept bytes is there: nothing is dominated, thinned or bounded. */
+static double solve_by_table(table *t, const snug_chain *c, int64_t budget)
+{
+    const int32_t n = c->stage_count;
+    double best = INFINITY;
+    t->chain = c;
+    t->budget = budget;
+    for (int32_t cut = 0; cut <= n; cut++) {
+        for (int64_t m = 0; m <= KEPT_MAX; m++) {
+            t->best[cut][0][m] = INFINITY;
+            t->best[cut][1][m] = INFINITY;
+        }
+    }
+    t->best[0][0][0] = 0.0;
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t j = i; j < n; j++) {
+            for (int32_t k = c->first[i * n + j]; k < c->first[i * n + j + 1]; k++) {
+                fill_from(t, i, j, &c->options[k]);
+            }
+        }
+    }
+    for (int64_t m = 0; m <= KEPT_MAX; m++) {
+        best = fmin(best, fmin(t->best[n][0][m], t->best[n][1][m]));
+    }
+    return best;
+}
+
+/* The smallest budget under which there is a plan, by halving. */
+static int64_t least_by_table(table *t, const snug_chain *c)
+{
+    int64_t low = -1;
+    int64_t high = 1 << 20;
+    CHECK(solve_by_table(t, c, high) < INFINITY);
+    while (high - low > 1) {
+        const int64_t middle = (low + high) / 2;
+        if (solve_by_table(t, c, middle) < INFINITY) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    return high;
+}
+
+/* The exact solver is held against brute force before anything is held against it. */
+static void exact_solver_equals_brute_force(void **unused)
+{
+    static chain_case c;
+    static table t;
+    (void)unused;
+    for (uint64_t seed = 2000; seed < 2030; seed++) {
+        brute b = {.chain = &c.chain, .budget = 0, .seconds = 1e300, .smallest = INT64_MAX};
+        random_chain_of(seed, 1 + (int32_t)(seed % 5), OPTIONS_MAX, 2, &c);
+        try_all(&b, 0, false, 0, 0, 0.0);
+        CHECK(least_by_table(&t, &c.chain) == b.smallest);
+        for (int64_t more = 0; more < 200; more += 40) {
+            b.budget = b.smallest + more;
+            b.seconds = 1e300;
+            try_all(&b, 0, false, 0, 0, 0.0);
+            CHECK(solve_by_table(&t, &c.chain, b.budget) == b.seconds);
+        }
+    }
+}
+
+static void equals_exact_solver(void **unused)
+{
+    static chain_case c;
+    static table t;
+    static unsigned char block[8 << 20] __attribute__((aligned(64)));
+    int64_t slower = 0;
+    (void)unused;
+    for (uint64_t seed = 3000; seed < 3030; seed++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_chain_segment segments[STAGES_MAX];
+        snug_chain_answer answer = {.segments = segments};
+        snug_arena_init(&arena, "chain", block, sizeof block);
+        random_chain(seed, 9 + (int32_t)(seed % 4), &c);
+        const int64_t least = least_by_table(&t, &c.chain);
+        const double fastest = solve_by_table(&t, &c.chain, 1 << 20);
+        CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_SMALLEST, 0, INFINITY, 1024, &arena, &answer,
+                                  &err));
+        CHECK(answer.possible && answer.peak_bytes == least);
+        for (int64_t more = -1; more < 240; more += 30) {
+            const double seconds = solve_by_table(&t, &c.chain, least + more);
+            CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, least + more, INFINITY, 1024,
+                                      &arena, &answer, &err));
+            CHECK(answer.possible == (seconds < INFINITY) && answer.possible == (more >= 0));
+            CHECK(!answer.possible || answer.seconds == seconds);
+            CHECK(!answer.possible || answer.peak_bytes <= least + more);
+            slower += answer.possible && seconds > fastest ? 1 : 0;
+        }
+    }
+    CHECK(slower > 100); /* Budgets that cost time: the others would be too easy. */
+}
+
 static void more_bytes_are_never_slower(void **unused)
 {
     static chain_case c;
@@ -190,7 +331,7 @@ static void more_bytes_are_never_slower(void **unused)
         double before = 1e300;
         bool possible = false;
         snug_arena_init(&arena, "chain", block, sizeof block);
-        random_chain(seed, STAGES_MAX, &c);
+        random_chain(seed, BRUTE_STAGES_MAX, &c);
         for (int64_t budget = 0; budget < 1000; budget += 7) {
             CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, budget, INFINITY, 1024, &arena,
                                       &answer, &err));
@@ -215,7 +356,7 @@ static void thinned_fronts_stay_possible(void **unused)
         snug_chain_answer exact = {.segments = segments};
         snug_chain_answer thin = {.segments = segments};
         snug_arena_init(&arena, "chain", block, sizeof block);
-        random_chain(seed, STAGES_MAX, &c);
+        random_chain(seed, BRUTE_STAGES_MAX, &c);
         CHECK_OK(snug_chain_solve(&c.chain, SNUG_CHAIN_FASTEST, 300, INFINITY, 1024, &arena, &exact,
                                   &err));
         CHECK_OK(
@@ -229,6 +370,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_brute_force),
+        cmocka_unit_test(exact_solver_equals_brute_force),
+        cmocka_unit_test(equals_exact_solver),
         cmocka_unit_test(more_bytes_are_never_slower),
         cmocka_unit_test(thinned_fronts_stay_possible),
     };

@@ -6,43 +6,17 @@
 #include "base/assert.h"
 #include "base/checked.h"
 
-static snug_status file_read_some(void *context, int64_t offset, void *buffer, int64_t bytes,
-                                  int64_t *out_bytes, snug_error *err)
-{
-    return snug_file_read_some(context, offset, buffer, bytes, out_bytes, err);
-}
-
-snug_csv_bytes snug_csv_bytes_from_file(snug_file *file)
-{
-    return (snug_csv_bytes){.context = file, .read_some = file_read_some};
-}
-
-/* Makes sure that a byte is at hand; *out_more = false at the end of the text. */
-static snug_status fill(snug_csv_reader *reader, bool *out_more, snug_error *err)
-{
-    if (reader->at == reader->buffered) {
-        int64_t bytes = 0;
-        SNUG_TRY(reader->source.read_some(reader->source.context, reader->offset, reader->buffer,
-                                          SNUG_CSV_BUFFER_BYTES, &bytes, err));
-        reader->offset += bytes;
-        reader->buffered = bytes;
-        reader->at = 0;
-    }
-    *out_more = reader->at < reader->buffered;
-    return SNUG_OK;
-}
-
 /* The separator that the first line, as far as it is buffered, has most of outside quotes. */
-static char guess_separator(const snug_csv_reader *reader)
+static char guess_separator(const char *line, int64_t bytes)
 {
     static const char candidates[] = {',', ';', '\t'};
     int64_t counts[3] = {0};
     bool quoted = false;
     int64_t best = 0;
-    for (int64_t i = 0; i < reader->buffered && (quoted || reader->buffer[i] != '\n'); i++) {
-        quoted = quoted != (reader->buffer[i] == '"');
+    for (int64_t i = 0; i < bytes; i++) {
+        quoted = quoted != (line[i] == '"');
         for (int64_t k = 0; k < 3 && !quoted; k++) {
-            counts[k] += reader->buffer[i] == candidates[k] ? 1 : 0;
+            counts[k] += line[i] == candidates[k] ? 1 : 0;
         }
     }
     for (int64_t k = 1; k < 3; k++) {
@@ -51,31 +25,35 @@ static char guess_separator(const snug_csv_reader *reader)
     return candidates[best];
 }
 
-snug_status snug_csv_open(const snug_csv_bytes *source, char separator, snug_arena *arena,
-                          snug_csv_reader *out, snug_error *err)
+snug_status snug_csv_open(const snug_byte_source *source, const snug_csv_options *options,
+                          snug_arena *arena, snug_csv_reader *out, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(arena);
+    const snug_csv_options wanted = options != NULL ? *options : (snug_csv_options){0};
     void *buffer = NULL;
     void *record = NULL;
     void *fields = NULL;
-    bool more = false;
-    snug_csv_reader reader = {.source = *source, .separator = separator, .next_line = 1};
+    snug_csv_reader reader = {.separator = wanted.separator, .quotes = wanted.quotes};
 
     SNUG_TRY_DONE(snug_arena_alloc(arena, SNUG_CSV_BUFFER_BYTES, &buffer, err));
     SNUG_TRY_DONE(snug_arena_alloc(arena, SNUG_CSV_LINE_BYTES_MAX + 1, &record, err));
     SNUG_TRY_DONE(snug_arena_array(arena, SNUG_CSV_FIELDS_MAX, (int64_t)sizeof(snug_csv_field),
                                    &fields, err));
-    reader.buffer = buffer;
     reader.record = record;
     reader.fields = fields;
-    SNUG_TRY_DONE(fill(&reader, &more, err));
-    if (reader.buffered >= 3 && memcmp(reader.buffer, "\xef\xbb\xbf", 3) == 0) {
-        reader.at = 3;
+    SNUG_TRY_DONE(snug_byte_stream_open(source, wanted.text, buffer, SNUG_CSV_BUFFER_BYTES,
+                                        &reader.stream, err));
+    if (reader.separator == 0) {
+        const char *line = NULL;
+        int64_t bytes = 0;
+        SNUG_TRY_DONE(snug_byte_stream_peek_line(&reader.stream, &line, &bytes, err));
+        reader.separator = guess_separator(line, bytes);
     }
-    if (separator == 0) {
-        reader.separator = guess_separator(&reader);
-    }
+    reader.special[(unsigned char)reader.separator] = true;
+    reader.special[(unsigned char)'\n'] = true;
+    reader.special[(unsigned char)'\r'] = true;
+    reader.special[(unsigned char)'"'] = reader.quotes != SNUG_CSV_QUOTES_NONE;
     *out = reader;
 
 done:
@@ -83,6 +61,11 @@ done:
         snug_arena_rewind(arena, start);
     }
     return status;
+}
+
+snug_status snug_csv_rewind(snug_csv_reader *reader, snug_error *err)
+{
+    return snug_byte_stream_rewind(&reader->stream, err);
 }
 
 /* ---- One record ---- */
@@ -100,7 +83,6 @@ typedef struct scan {
     int64_t used;
     int64_t bytes; /* Read of this record, to hold it against the limit. */
     int64_t column;
-    bool started;
     bool after_return; /* A CR outside quotes that may begin a line end. */
 } scan;
 
@@ -135,13 +117,13 @@ static snug_status take_plain(snug_csv_reader *reader, scan *at, char byte, snug
 {
     if (at->place == FIELD_START) {
         at->place = PLAIN;
-        if (byte == '"') {
+        if (byte == '"' && reader->quotes != SNUG_CSV_QUOTES_NONE) {
             reader->fields[reader->field_count - 1].quoted = true;
             at->place = QUOTED;
             return SNUG_OK;
         }
     }
-    if (byte == '"') {
+    if (byte == '"' && reader->quotes == SNUG_CSV_QUOTES_STRICT) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT,
                          "line %lld, column %lld: a quote inside a field that is not quoted",
                          (long long)reader->line, (long long)at->column);
@@ -158,7 +140,6 @@ static snug_status take(snug_csv_reader *reader, scan *at, char byte, bool *out_
         if (byte == '"') {
             at->place = QUOTE_IN_QUOTED;
         } else {
-            reader->next_line += byte == '\n' ? 1 : 0;
             keep(reader, at, byte);
         }
         return SNUG_OK;
@@ -169,7 +150,6 @@ static snug_status take(snug_csv_reader *reader, scan *at, char byte, bool *out_
                          (long long)reader->line, (long long)at->column - 1);
     }
     if (byte == '\n') {
-        reader->next_line++;
         *out_done = true;
         return SNUG_OK;
     }
@@ -197,29 +177,72 @@ static snug_status take(snug_csv_reader *reader, scan *at, char byte, bool *out_
     return take_plain(reader, at, byte, err);
 }
 
+/* How many of the next `room` buffered bytes are nothing but characters of the field at hand. */
+static int64_t run_bytes(const snug_csv_reader *reader, const scan *at, int64_t room)
+{
+    const char *from = reader->stream.buffer + reader->stream.at;
+    const int64_t bytes = snug_min_i64(reader->stream.buffered - reader->stream.at, room);
+    int64_t count = 0;
+    if (at->place == QUOTE_IN_QUOTED || at->after_return) {
+        return 0;
+    }
+    if (at->place == QUOTED) {
+        while (count < bytes && from[count] != '"' && from[count] != '\n') {
+            count++;
+        }
+        return count;
+    }
+    while (count < bytes && !reader->special[(unsigned char)from[count]]) {
+        count++;
+    }
+    return count;
+}
+
+/* Takes a run of characters at once, or one byte that may be more than that. */
+static snug_status take_some(snug_csv_reader *reader, scan *at, bool *out_done, snug_error *err)
+{
+    snug_byte_stream *stream = &reader->stream;
+    /* Each byte read leaves at most one in the record; the last field's zero is one more. */
+    const int64_t room = SNUG_CSV_LINE_BYTES_MAX - 1 - at->bytes;
+    if (room == 0) {
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "line %lld is longer than %d bytes",
+                         (long long)reader->line, (int)SNUG_CSV_LINE_BYTES_MAX);
+    }
+    int64_t count = run_bytes(reader, at, room);
+    if (count > 0) {
+        memcpy(reader->record + at->used, stream->buffer + stream->at, (size_t)count);
+        at->used += count;
+        at->place = at->place == FIELD_START ? PLAIN : at->place;
+        stream->at += count;
+    } else {
+        const char byte = stream->buffer[stream->at];
+        SNUG_TRY(take(reader, at, byte, out_done, err));
+        count = 1;
+        stream->at++;
+        if (byte == '\n') {
+            snug_byte_stream_newline(stream);
+        }
+    }
+    at->bytes += count;
+    at->column += count;
+    return SNUG_OK;
+}
+
 /* Reads one line, which may turn out empty; *out_more = false when there was none. */
 static snug_status read_record(snug_csv_reader *reader, bool *out_more, snug_error *err)
 {
     scan at = {.column = 1};
     bool done = false;
     bool more = true;
-    reader->line = reader->next_line;
+    reader->line = reader->stream.line;
     reader->field_count = 0;
     SNUG_TRY(begin_field(reader, &at, err));
     while (!done) {
-        SNUG_TRY(fill(reader, &more, err));
+        SNUG_TRY(snug_byte_stream_fill(&reader->stream, &more, err));
         if (!more) {
             break;
         }
-        /* Each byte read leaves at most one in the record; the last field's zero is one more. */
-        if (at.bytes == SNUG_CSV_LINE_BYTES_MAX - 1) {
-            return SNUG_FAIL(err, SNUG_CODE_LIMIT, "line %lld is longer than %d bytes",
-                             (long long)reader->line, (int)SNUG_CSV_LINE_BYTES_MAX);
-        }
-        SNUG_TRY(take(reader, &at, reader->buffer[reader->at], &done, err));
-        reader->at++;
-        at.bytes++;
-        at.column++;
+        SNUG_TRY(take_some(reader, &at, &done, err));
     }
     if (at.place == QUOTED) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT, "line %lld: a quote that does not end",

@@ -6,24 +6,31 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "base/status.h"
-#include "sys/file.h"
+#include "data/byte_stream.h"
 
 enum {
-    SNUG_CSV_LINE_BYTES_MAX = 1 << 20, /* One record, quoted line ends included. */
+    SNUG_CSV_LINE_BYTES_MAX = SNUG_ROW_BYTES_MAX, /* One record, quoted line ends included. */
     SNUG_CSV_FIELDS_MAX = 16384,
-    SNUG_CSV_BUFFER_BYTES = 1 << 18
+    SNUG_CSV_BUFFER_BYTES = 1 << 18,
+    SNUG_CSV_UNDIVIDED = '\n' /* As a separator: each line is one field. */
 };
 
-/** Where the text comes from; up to `bytes` at `offset`, fewer only at the end. */
-typedef struct snug_csv_bytes {
-    void *context;
-    snug_status (*read_some)(void *context, int64_t offset, void *buffer, int64_t bytes,
-                             int64_t *out_bytes, snug_error *err);
-} snug_csv_bytes;
+/** What a '"' means. */
+typedef enum snug_csv_quotes {
+    SNUG_CSV_QUOTES_STRICT, /* RFC 4180: it quotes a field, and stands nowhere else. */
+    SNUG_CSV_QUOTES_INNER,  /* It quotes a field that begins with it; inside others it is text. */
+    SNUG_CSV_QUOTES_NONE    /* It is text. */
+} snug_csv_quotes;
 
-/** An open file as a source; borrowed. */
-snug_csv_bytes snug_csv_bytes_from_file(snug_file *file);
+/** How to read; all zeros is the default. */
+typedef struct snug_csv_options {
+    /** ',' ';' or tab, or SNUG_CSV_UNDIVIDED; 0: the one that the first line has most of. */
+    char separator;
+    snug_csv_quotes quotes;
+    bool text; /**< Bytes that are not UTF-8, and zeros, are FORMAT with their place. */
+} snug_csv_options;
 
 /** One field: a view into the reader's memory, quotes and doubled quotes already resolved. */
 typedef struct snug_csv_field {
@@ -34,40 +41,41 @@ typedef struct snug_csv_field {
 } snug_csv_field;
 
 /**
- * RFC 4180: fields divided by `separator`, quoted by '"', '""' inside quotes; line ends LF or CRLF;
+ * RFC 4180: fields divided by a separator, quoted by '"', '""' inside quotes; line ends LF or CRLF;
  * a byte order mark at the beginning is passed over; the last line may lack its end. Empty lines
  * are passed over. One thread at a time.
  */
 typedef struct snug_csv_reader {
-    snug_csv_bytes source;
     char separator;
     int64_t line; /* Line number of the record read last, from 1; counts line ends in quotes. */
     int64_t field_count;
     snug_csv_field *fields;
 
     /* Private. */
-    int64_t next_line;
-    int64_t offset;
-    int64_t buffered;
-    int64_t at;
-    char *buffer;
-    char *record; /* The fields' texts. */
+    snug_byte_stream stream;
+    snug_csv_quotes quotes;
+    char *record;      /* The fields' texts. */
+    bool special[256]; /* Bytes that may end a run of characters. */
 } snug_csv_reader;
 
 /**
- * @param separator  ',' ';' or tab; 0 takes the one of these that the first line has most of.
- * @param arena      About 1.7 MiB for the reader's life.
+ * @param options  NULL for the defaults.
+ * @param arena    About 1.7 MiB for the reader's life; as before on failure.
  */
-SNUG_MUST_CHECK snug_status snug_csv_open(const snug_csv_bytes *source, char separator,
-                                          snug_arena *arena, snug_csv_reader *out, snug_error *err);
+SNUG_MUST_CHECK snug_status snug_csv_open(const snug_byte_source *source,
+                                          const snug_csv_options *options, snug_arena *arena,
+                                          snug_csv_reader *out, snug_error *err);
 
 /**
  * Reads the next record; *out_more = false at the end. `reader->fields` are valid until the next
  * call.
- * Errors: FORMAT with line and column (a quote that does not end, text behind a closing quote),
- * LIMIT (a record above 1 MiB, too many fields), IO.
+ * Errors: FORMAT with line and column (a quote that does not end, text behind a closing quote, no
+ * UTF-8), LIMIT (a record above 1 MiB, too many fields), IO.
  */
 SNUG_MUST_CHECK snug_status snug_csv_next(snug_csv_reader *reader, bool *out_more, snug_error *err);
+
+/** Back to the first record; only for sources that may be read again. */
+SNUG_MUST_CHECK snug_status snug_csv_rewind(snug_csv_reader *reader, snug_error *err);
 
 /**
  * Field `index` as a number: decimal or exponent form, "nan", "inf", blanks around allowed; in a

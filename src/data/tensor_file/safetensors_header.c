@@ -5,38 +5,17 @@
 
 #include "base/checked.h"
 #include "base/json.h"
-#include "base/text.h"
+#include "base/sort.h"
+#include "data/tensor_file/elements.h"
 
-typedef struct dtype_name {
-    const char *name;
-    snug_dtype dtype;
-} dtype_name;
-
-static const dtype_name DTYPES[] = {{"F32", SNUG_F32}, {"F64", SNUG_F64}, {"BF16", SNUG_BF16},
-                                    {"I32", SNUG_I32}, {"I64", SNUG_I64}, {"U8", SNUG_U8}};
-
-static snug_status expect(snug_json_reader *reader, snug_json_kind kind, const char *what,
-                          snug_json_event *event, snug_error *err)
-{
-    SNUG_TRY(snug_json_next(reader, event, err));
-    if (event->kind != kind) {
-        return SNUG_FAIL(err, SNUG_CODE_FORMAT, "header byte %lld: expected %s",
-                         (long long)event->offset, what);
-    }
-    return SNUG_OK;
-}
-
-static snug_status read_dtype(snug_json_reader *reader, snug_dtype *out, snug_error *err)
+static snug_status read_dtype(snug_json_reader *reader, snug_file_dtype *out, snug_error *err)
 {
     snug_json_event event;
     char name[16];
-    SNUG_TRY(expect(reader, SNUG_JSON_STRING, "a dtype", &event, err));
+    SNUG_TRY(snug_json_expect(reader, SNUG_JSON_STRING, "a dtype", &event, err));
     SNUG_TRY(snug_json_unescape(&event, name, sizeof name, err));
-    for (int64_t i = 0; i < SNUG_COUNT(DTYPES); i++) {
-        if (strcmp(name, DTYPES[i].name) == 0) {
-            *out = DTYPES[i].dtype;
-            return SNUG_OK;
-        }
+    if (snug_file_dtype_from_name(name, out)) {
+        return SNUG_OK;
     }
     return SNUG_FAIL(err, SNUG_CODE_UNSUPPORTED, "header byte %lld: dtype '%s' is not known here",
                      (long long)event.offset, name);
@@ -48,7 +27,7 @@ static snug_status read_integers(snug_json_reader *reader, const char *what, int
 {
     snug_json_event event;
     int32_t count = 0;
-    SNUG_TRY(expect(reader, SNUG_JSON_ARRAY_BEGIN, what, &event, err));
+    SNUG_TRY(snug_json_expect(reader, SNUG_JSON_ARRAY_BEGIN, what, &event, err));
     for (;;) {
         SNUG_TRY(snug_json_next(reader, &event, err));
         if (event.kind == SNUG_JSON_ARRAY_END) {
@@ -76,7 +55,7 @@ static snug_status check_entry(const snug_safetensors_entry *entry, int64_t data
     int64_t bytes = 0;
     const int64_t count = snug_shape_count(&entry->shape);
     char text[96];
-    if (count < 0 || !snug_mul_i64(count, snug_dtype_bytes(entry->dtype), &bytes)) {
+    if (count < 0 || !snug_mul_i64(count, snug_file_dtype_bytes(entry->dtype), &bytes)) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT, "tensor '%s': shape %s is impossible", entry->name,
                          snug_shape_text(&entry->shape, text));
     }
@@ -89,7 +68,7 @@ static snug_status check_entry(const snug_safetensors_entry *entry, int64_t data
     if (entry->end - entry->begin != bytes) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT,
                          "tensor '%s': shape %s of %s needs %lld bytes, has %lld", entry->name,
-                         snug_shape_text(&entry->shape, text), snug_dtype_name(entry->dtype),
+                         snug_shape_text(&entry->shape, text), snug_file_dtype_name(entry->dtype),
                          (long long)bytes, (long long)(entry->end - entry->begin));
     }
     return SNUG_OK;
@@ -101,7 +80,7 @@ static snug_status read_entry(snug_json_reader *reader, snug_safetensors_entry *
 {
     snug_json_event event;
     bool has_dtype = false, has_shape = false, has_offsets = false;
-    SNUG_TRY(expect(reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
+    SNUG_TRY(snug_json_expect(reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
     for (;;) {
         char key[32] = "";
         SNUG_TRY(snug_json_next(reader, &event, err));
@@ -144,7 +123,7 @@ static snug_status count_tensors(const char *json, int64_t bytes, int64_t *out_c
     snug_json_event event;
     int64_t count = 0;
     snug_json_reader_init(&reader, json, bytes);
-    SNUG_TRY(expect(&reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
+    SNUG_TRY(snug_json_expect(&reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
     for (;;) {
         SNUG_TRY(snug_json_next(&reader, &event, err));
         if (event.kind == SNUG_JSON_OBJECT_END) {
@@ -161,60 +140,59 @@ static snug_status count_tensors(const char *json, int64_t bytes, int64_t *out_c
     return SNUG_OK;
 }
 
-/** Puts entries in the order of their bytes (heap sort: no recursion, no extra memory). */
-static void sort_entries(snug_safetensors_entry *entries, int64_t count)
+/* An empty tensor may stand where another begins: it comes first. */
+static bool before_in_file(const void *things, int32_t a, int32_t b)
 {
-    for (int64_t end = count, start = count / 2; end > 1;) {
-        snug_safetensors_entry moved;
-        if (start > 0) {
-            moved = entries[--start];
-        } else {
-            moved = entries[--end];
-            entries[end] = entries[0];
-        }
-        int64_t hole = start;
-        for (int64_t child = 2 * hole + 1; child < end; child = 2 * hole + 1) {
-            if (child + 1 < end && entries[child].begin < entries[child + 1].begin) {
-                child++;
-            }
-            if (moved.begin >= entries[child].begin) {
-                break;
-            }
-            entries[hole] = entries[child];
-            hole = child;
-        }
-        entries[hole] = moved;
-    }
+    const snug_safetensors_entry *entries = things;
+    return entries[a].begin != entries[b].begin ? entries[a].begin < entries[b].begin
+                                                : entries[a].end < entries[b].end;
 }
 
-static snug_status check_ranges(const snug_safetensors_entry *entries, int64_t count,
-                                snug_error *err)
+static bool before_by_name(const void *things, int32_t a, int32_t b)
 {
+    const snug_safetensors_entry *entries = things;
+    return strcmp(entries[a].name, entries[b].name) < 0;
+}
+
+/** No two tensors share bytes; leaves `order` by name, in which no two are equal. */
+static snug_status check_together(const snug_safetensors_entry *entries, int32_t *order,
+                                  int64_t count, snug_error *err)
+{
+    snug_sort_numbers(order, count, before_in_file, entries);
     for (int64_t i = 1; i < count; i++) {
-        if (entries[i].begin < entries[i - 1].end) {
-            return SNUG_FAIL(err, SNUG_CODE_FORMAT, "tensors '%s' and '%s' share bytes",
-                             entries[i - 1].name, entries[i].name);
+        const snug_safetensors_entry *a = &entries[order[i - 1]];
+        const snug_safetensors_entry *b = &entries[order[i]];
+        if (b->begin < a->end) {
+            return SNUG_FAIL(err, SNUG_CODE_FORMAT, "tensors '%s' and '%s' share bytes", a->name,
+                             b->name);
+        }
+    }
+    snug_sort_numbers(order, count, before_by_name, entries);
+    for (int64_t i = 1; i < count; i++) {
+        const char *name = entries[order[i]].name;
+        if (strcmp(entries[order[i - 1]].name, name) == 0) {
+            return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the header has tensor '%s' twice", name);
         }
     }
     return SNUG_OK;
 }
 
 snug_status snug_safetensors_parse(const char *json, int64_t json_bytes, int64_t data_bytes,
-                                   snug_arena *arena, snug_safetensors_entry **out_entries,
-                                   int64_t *out_count, snug_error *err)
+                                   snug_arena *arena, snug_safetensors *out, snug_error *err)
 {
     snug_json_reader reader;
     snug_json_event event;
     int64_t count = 0, filled = 0;
-    void *memory = NULL;
+    void *memory = NULL, *order = NULL;
     SNUG_TRY(count_tensors(json, json_bytes, &count, err));
-    SNUG_TRY(snug_arena_array(arena, count > 0 ? count : 1, sizeof(snug_safetensors_entry), &memory,
-                              err));
+    const int64_t room = snug_max_i64(count, 1);
+    SNUG_TRY(snug_arena_array(arena, room, sizeof(snug_safetensors_entry), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, room, sizeof(int32_t), &order, err));
     snug_safetensors_entry *entries = memory;
     snug_json_reader_init(&reader, json, json_bytes);
-    SNUG_TRY(expect(&reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
+    SNUG_TRY(snug_json_expect(&reader, SNUG_JSON_OBJECT_BEGIN, "an object", &event, err));
     for (int64_t i = 0; i < count; i++) {
-        char name[SNUG_NAME_BYTES * 2];
+        char name[SNUG_SAFETENSORS_NAME_BYTES];
         SNUG_TRY(snug_json_next(&reader, &event, err));
         SNUG_TRY(snug_json_unescape(&event, name, sizeof name, err));
         if (strcmp(name, "__metadata__") == 0) {
@@ -227,11 +205,9 @@ snug_status snug_safetensors_parse(const char *json, int64_t json_bytes, int64_t
         SNUG_TRY(check_entry(entry, data_bytes, err));
         filled++;
     }
-    SNUG_TRY(expect(&reader, SNUG_JSON_OBJECT_END, "the end of the object", &event, err));
-    SNUG_TRY(expect(&reader, SNUG_JSON_END, "nothing after the header", &event, err));
-    sort_entries(entries, filled);
-    SNUG_TRY(check_ranges(entries, filled, err));
-    *out_entries = entries;
-    *out_count = filled;
+    SNUG_TRY(snug_json_expect(&reader, SNUG_JSON_OBJECT_END, "the end of the object", &event, err));
+    SNUG_TRY(snug_json_expect(&reader, SNUG_JSON_END, "nothing after the header", &event, err));
+    SNUG_TRY(check_together(entries, order, filled, err));
+    *out = (snug_safetensors){.entries = entries, .by_name = order, .entry_count = filled};
     return SNUG_OK;
 }

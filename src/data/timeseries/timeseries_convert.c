@@ -151,9 +151,9 @@ static snug_status find_columns(converter *self, const char *text, const char *w
 
 static snug_status open_csv(converter *self, snug_file *file, snug_error *err)
 {
-    const snug_csv_bytes source = snug_csv_bytes_from_file(file);
+    const snug_byte_source source = snug_byte_source_of_file(file);
     bool more = false;
-    SNUG_TRY(snug_csv_open(&source, 0, self->arena, &self->reader, err));
+    SNUG_TRY(snug_csv_open(&source, NULL, self->arena, &self->reader, err));
     SNUG_TRY(snug_csv_next(&self->reader, &more, err));
     if (!more) {
         return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the file is empty");

@@ -118,10 +118,10 @@ static snug_status read_metadata(const snug_timeseries_options *options, snug_fi
                                  const char *const *paths, int64_t count, snug_arena *scratch,
                                  snug_timeseries_part *parts, bool *out_used, snug_error *err)
 {
-    const snug_csv_bytes source = snug_csv_bytes_from_file(file);
+    const snug_byte_source source = snug_byte_source_of_file(file);
     snug_csv_reader reader;
     bool more = false;
-    SNUG_TRY(snug_csv_open(&source, 0, scratch, &reader, err));
+    SNUG_TRY(snug_csv_open(&source, NULL, scratch, &reader, err));
     SNUG_TRY(snug_csv_next(&reader, &more, err));
     const int64_t name_column = more ? snug_csv_find(&reader, "filename") : -1;
     const int64_t part_column = more ? snug_csv_find(&reader, "split") : -1;

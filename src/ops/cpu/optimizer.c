@@ -50,11 +50,12 @@ static void norm_part(void *opaque, int64_t part, int32_t thread)
     c->sums[part] = c->kernels->square_sum(snug_min_i64(SNUG_NORM_CHUNK, c->count - at), c->g + at);
 }
 
-static snug_adam_numbers adam_numbers(const snug_optimizer *o)
+snug_adam_numbers snug_optimizer_adam_numbers(const snug_optimizer *o, bool decoupled)
 {
     return (snug_adam_numbers){
         .grad_scale = (float)o->grad_scale,
-        .decay_keep = 1.0f,
+        .decay_keep = decoupled ? (float)(1.0 - o->learning_rate * o->weight_decay) : 1.0f,
+        .decay_grad = decoupled ? 0.0f : (float)o->weight_decay,
         .beta1 = (float)o->beta1,
         .beta1_rest = (float)(1.0 - o->beta1),
         .beta2 = (float)o->beta2,
@@ -82,16 +83,14 @@ static void run_adam(const snug_optimizer *optimizer, const snug_adam_numbers *n
 void snug_optimizer_adamw(const snug_optimizer *optimizer, int64_t count, float *w, const float *g,
                           float *m, float *v, const snug_parallel *parallel)
 {
-    snug_adam_numbers numbers = adam_numbers(optimizer);
-    numbers.decay_keep = (float)(1.0 - optimizer->learning_rate * optimizer->weight_decay);
+    const snug_adam_numbers numbers = snug_optimizer_adam_numbers(optimizer, true);
     run_adam(optimizer, &numbers, count, w, g, m, v, parallel);
 }
 
 void snug_optimizer_adam(const snug_optimizer *optimizer, int64_t count, float *w, const float *g,
                          float *m, float *v, const snug_parallel *parallel)
 {
-    snug_adam_numbers numbers = adam_numbers(optimizer);
-    numbers.decay_grad = (float)optimizer->weight_decay;
+    const snug_adam_numbers numbers = snug_optimizer_adam_numbers(optimizer, false);
     run_adam(optimizer, &numbers, count, w, g, m, v, parallel);
 }
 

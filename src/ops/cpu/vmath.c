@@ -25,6 +25,11 @@ void snug_vmath_sigmoid(snug_kernel_isa isa, int64_t count, const float *x, floa
     snug_lane_kernels_of(isa)->sigmoid(count, x, y);
 }
 
+void snug_vmath_normal(snug_kernel_isa isa, int64_t count, const float *x, float *y)
+{
+    snug_lane_kernels_of(isa)->normal(count, x, y);
+}
+
 void snug_vmath_tanh(snug_kernel_isa isa, int64_t count, const float *x, float *y)
 {
     snug_lane_kernels_of(isa)->tanh(count, x, y);

@@ -1,5 +1,5 @@
-/* Our own exp, sigmoid and tanh over arrays: the same bits in body and tail and on every machine.
- */
+/* Our own exp, sigmoid, tanh and normal distribution over arrays: the same bits in body and tail
+ * and on every machine. */
 #ifndef SNUG_OPS_CPU_VMATH_H
 #define SNUG_OPS_CPU_VMATH_H
 
@@ -24,5 +24,11 @@ void snug_vmath_sigmoid(snug_kernel_isa isa, int64_t count, const float *x, floa
 
 /** y[i] = tanh x[i], within 2 ulp, -1 and 1 at the ends; otherwise as snug_vmath_exp(). */
 void snug_vmath_tanh(snug_kernel_isa isa, int64_t count, const float *x, float *y);
+
+/**
+ * y[i] = (1 + erf(x[i] / sqrt(2))) / 2, the normal distribution function, within 8 ulp in both
+ * tails, 0 and 1 at the ends; otherwise as snug_vmath_exp().
+ */
+void snug_vmath_normal(snug_kernel_isa isa, int64_t count, const float *x, float *y);
 
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "ops/cpu/vmath_kernels.h"
 #include "ops/cpu/vmath_lanes_avx2.h"
@@ -10,11 +11,15 @@ enum { TILE_ROWS = 6, TILE_LANES = 1 };
 
 #include "ops/cpu/vmath_functions.inc"
 
+#include "ops/cpu/activation_kernels.inc"
 #include "ops/cpu/elementwise_kernels.inc"
+#include "ops/cpu/cross_entropy_kernels.inc"
 #include "ops/cpu/layer_norm_kernels.inc"
 #include "ops/cpu/loss_kernels.inc"
 #include "ops/cpu/lstm_kernels.inc"
 #include "ops/cpu/optimizer_kernels.inc"
+#include "ops/cpu/optimizer8_kernels.inc"
+#include "ops/cpu/adafactor_kernels.inc"
 
 const snug_lane_kernels snug_lane_kernels_avx2 = {
 #include "ops/cpu/vmath_table.inc"

@@ -3,6 +3,7 @@
 #ifndef SNUG_OPS_CPU_VMATH_KERNELS_H
 #define SNUG_OPS_CPU_VMATH_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ops/kernel_isa.h"
@@ -53,6 +54,22 @@ typedef struct snug_adam_numbers {
     float rate; /* lr / (1 - beta1^step). */
 } snug_adam_numbers;
 
+enum { SNUG_DYNAMIC_DECADES = 7 };
+
+/**
+ * The 8-bit numbers of an optimizer state: 0, 1 and, for each power of ten 10^d from 10^-6 to 1,
+ * cells that divide [0.1, 1] x 10^d evenly, each with its middle as its value. Codes are in the
+ * order of their values.
+ */
+typedef struct snug_dynamic_map {
+    bool is_signed;                     /* The same values below zero as well, but not -1. */
+    float value[256];                   /* By code. */
+    float decade[SNUG_DYNAMIC_DECADES]; /* The least size that is nearest to its cells. */
+    float cells[SNUG_DYNAMIC_DECADES];  /* Their number. */
+    float cells_per_unit[SNUG_DYNAMIC_DECADES]; /* One over their width. */
+    float one;                                  /* The least size that is nearest to 1. */
+} snug_dynamic_map;
+
 typedef struct snug_lane_kernels {
     int32_t panel_width; /* Columns of a packed panel of `product`. */
     int32_t tile_rows;   /* Rows that `product` takes at once; others are for free beside them. */
@@ -65,6 +82,14 @@ typedef struct snug_lane_kernels {
                  float *y); /* y = fma(factor, x, y). */
     void (*blend)(int64_t count, float wa, const float *a, float wb, const float *b, float *y);
     void (*relu_grad)(int64_t count, const float *y, const float *dy, float *dx);
+    void (*normal)(int64_t count, const float *x, float *y);
+    /** y = x scale where the element's number is below the threshold, else x 0; `words` are those
+     * of the groups from the first element's on. */
+    void (*drop)(int64_t count, const uint32_t *words, float threshold, float scale, const float *x,
+                 float *y);
+    void (*gelu)(int64_t count, bool approximate, const float *x, float *y);
+    void (*gelu_grad)(int64_t count, bool approximate, const float *x, const float *dy, float *dx);
+    void (*tanh_grad)(int64_t count, const float *y, const float *dy, float *dx);
     void (*leaky)(int64_t count, float slope, const float *x, float *y);
     void (*leaky_grad)(int64_t count, float slope, const float *x, const float *dy, float *dx);
     /** out0[c] += sum and out1[c] += sum, sum the chain of x[r, c] over r ascending from 0. */
@@ -88,10 +113,36 @@ typedef struct snug_lane_kernels {
                       const uint8_t *mask, float square_factor, float absolute_factor,
                       float *d_prediction);
 
+    /** Of one row: its largest element, and the sums of e^(x - largest) and of x. */
+    void (*softmax_sums)(int64_t cols, const float *x, float *out_largest, double *out_exp,
+                         double *out_x);
+    /** dx = e^(x - largest) * factor - rest; may be x. */
+    void (*softmax_grad)(int64_t cols, const float *x, float largest, float factor, float rest,
+                         float *dx);
+
     void (*adam)(int64_t count, const snug_adam_numbers *numbers, float *w, const float *g,
                  float *m, float *v);
+    /** One block of at most 256 elements with 8-bit moments: read, updated, written as codes. */
+    void (*adam8)(int64_t count, const snug_adam_numbers *numbers, const snug_dynamic_map *m_map,
+                  const snug_dynamic_map *v_map, float *w, const float *g, uint8_t *m,
+                  float *m_scale, uint8_t *v, float *v_scale);
     void (*sgd)(int64_t count, float grad_scale, float decay, float momentum, float rate, float *w,
                 const float *g, float *buffer);
+
+    /** sums[c] = the sum over r ascending of x[r, c]^2, in double. */
+    void (*column_squares)(int64_t rows, int64_t cols, int64_t row_stride, const float *x,
+                           double *sums);
+    /** The sum of (a b)^2 in sixteen lanes of double and the fixed tree. */
+    double (*product_squares)(int64_t count, const float *a, const float *b);
+    /** w = keep w - factor (c g). */
+    void (*factored_step)(int64_t count, float keep, float factor, const float *c, const float *g,
+                          float *w);
+    /** v = beta v + rest ((scale g)^2 + eps); answers the sum of (scale g)^2 / v. */
+    double (*moment_squares)(int64_t count, float beta, float rest, float scale, float eps,
+                             const float *g, float *v);
+    /** w = keep w - factor g / sqrt v. */
+    void (*moment_step)(int64_t count, float keep, float factor, const float *g, const float *v,
+                        float *w);
 
     /**
      * C = A B for up to panel_width columns: each element is one chain of fused multiply-adds over
@@ -108,6 +159,12 @@ typedef struct snug_lane_kernels {
 extern const snug_lane_kernels snug_lane_kernels_scalar;
 extern const snug_lane_kernels snug_lane_kernels_avx2;
 extern const snug_lane_kernels snug_lane_kernels_avx512;
+
+struct snug_optimizer;
+/** What an update of AdamW (decoupled decay) or Adam takes from the options, in
+ * ops/cpu/optimizer.c. */
+snug_adam_numbers snug_optimizer_adam_numbers(const struct snug_optimizer *optimizer,
+                                              bool decoupled);
 
 /** The table of an instruction set. */
 const snug_lane_kernels *snug_lane_kernels_of(snug_kernel_isa isa);

@@ -5,6 +5,7 @@
 #ifdef __AVX2__
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -143,6 +144,36 @@ static inline lanes lanes_pow2(lanes x)
     const lanes sum = lanes_add(x, lanes_set(12583039.0f));
     return (lanes){_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(sum.a), 23)),
                    _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(sum.b), 23))};
+}
+
+/** The low or high sixteen bits of sixteen words. */
+static inline lanes lanes_from_halves(const uint32_t *words, bool high)
+{
+    const __m256i mask = _mm256_set1_epi32(0xffff);
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)words);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(words + 8));
+    a = high ? _mm256_srli_epi32(a, 16) : _mm256_and_si256(a, mask);
+    b = high ? _mm256_srli_epi32(b, 16) : _mm256_and_si256(b, mask);
+    return (lanes){_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)};
+}
+
+/** table[codes[i]] for sixteen codes. */
+static inline lanes lanes_look_up(const float *table, const uint8_t *codes)
+{
+    const __m128i all = _mm_loadu_si128((const __m128i *)(const void *)codes);
+    return (lanes){_mm256_i32gather_ps(table, _mm256_cvtepu8_epi32(all), 4),
+                   _mm256_i32gather_ps(table, _mm256_cvtepu8_epi32(_mm_srli_si128(all, 8)), 4)};
+}
+
+/** Whole numbers in [0, 255] as sixteen bytes. */
+static inline void lanes_store_bytes(uint8_t *p, lanes x)
+{
+    const __m256i a = _mm256_cvttps_epi32(x.a);
+    const __m256i b = _mm256_cvttps_epi32(x.b);
+    const __m128i low = _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    const __m128i high =
+        _mm_packus_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi16(low, high));
 }
 
 /** The sum of the lanes in the fixed tree: halves are added until one lane is left. */

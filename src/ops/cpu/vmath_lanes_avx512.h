@@ -5,6 +5,7 @@
 #ifdef __AVX512F__
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -125,6 +126,27 @@ static inline lanes lanes_pow2(lanes x)
 {
     const __m512 sum = _mm512_add_ps(x, _mm512_set1_ps(12583039.0f));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(sum), 23));
+}
+
+/** The low or high sixteen bits of sixteen words. */
+static inline lanes lanes_from_halves(const uint32_t *words, bool high)
+{
+    const __m512i all = _mm512_loadu_si512(words);
+    return _mm512_cvtepi32_ps(high ? _mm512_srli_epi32(all, 16)
+                                   : _mm512_and_si512(all, _mm512_set1_epi32(0xffff)));
+}
+
+/** table[codes[i]] for sixteen codes. */
+static inline lanes lanes_look_up(const float *table, const uint8_t *codes)
+{
+    const __m128i all = _mm_loadu_si128((const __m128i *)(const void *)codes);
+    return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(all), table, 4);
+}
+
+/** Whole numbers in [0, 255] as sixteen bytes. */
+static inline void lanes_store_bytes(uint8_t *p, lanes x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(x)));
 }
 
 /** The sum of the lanes in the fixed tree: halves are added until one lane is left. */

@@ -4,6 +4,7 @@
 #define SNUG_OPS_CPU_VMATH_LANES_SCALAR_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -177,6 +178,34 @@ static inline lanes lanes_pow2(lanes a)
         memcpy(&a.v[i], &bits, sizeof bits);
     }
     return a;
+}
+
+/** The low or high sixteen bits of sixteen words. */
+static inline lanes lanes_from_halves(const uint32_t *words, bool high)
+{
+    lanes r;
+    for (int i = 0; i < LANES; i++) {
+        r.v[i] = (float)(words[i] >> (high ? 16 : 0) & 0xffffu);
+    }
+    return r;
+}
+
+/** table[codes[i]] for sixteen codes. */
+static inline lanes lanes_look_up(const float *table, const uint8_t *codes)
+{
+    lanes r;
+    for (int i = 0; i < LANES; i++) {
+        r.v[i] = table[codes[i]];
+    }
+    return r;
+}
+
+/** Whole numbers in [0, 255] as sixteen bytes. */
+static inline void lanes_store_bytes(uint8_t *p, lanes a)
+{
+    for (int i = 0; i < LANES; i++) {
+        p[i] = (uint8_t)(int)a.v[i];
+    }
 }
 
 /** The sum of the lanes in the fixed tree: halves are added until one lane is left. */

@@ -2,12 +2,14 @@
 #include "ops/ref/reference.h"
 
 #include "base/checked.h"
+#include "ops/ref/adafactor_ref.h"
 #include "ops/ref/conv1d_ref.h"
 #include "ops/ref/elementwise_ref.h"
 #include "ops/ref/interpolate_ref.h"
 #include "ops/ref/layer_norm_ref.h"
 #include "ops/ref/loss_ref.h"
 #include "ops/ref/lstm_ref.h"
+#include "ops/ref/optimizer8_ref.h"
 #include "ops/ref/optimizer_ref.h"
 #include "ops/ref/tds_conv_ref.h"
 #include "ops/unpack.h"
@@ -229,4 +231,25 @@ void snug_reference_sgd(const snug_kernel_call *call)
     const snug_optimizer o = optimizer(call, call->inputs[3]);
     snug_ref_optimizer_sgd(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
                            call->inputs[1], call->outputs[1]);
+}
+
+void snug_reference_adamw8(const snug_kernel_call *call)
+{
+    const snug_optimizer o = optimizer(call, call->inputs[6]);
+    snug_ref_optimizer_adamw8(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
+                              call->inputs[1], call->outputs[1], call->outputs[2], call->outputs[3],
+                              call->outputs[4]);
+}
+
+void snug_reference_adafactor(const snug_kernel_call *call)
+{
+    const snug_optimizer o = optimizer(call, call->inputs[4]);
+    const int64_t count = snug_shape_count(&call->view->input[0]);
+    if (call->inputs[3] != NULL) {
+        const int64_t columns = call->view->input[3].extent[0];
+        snug_ref_adafactor_factored(&o, count / columns, columns, call->outputs[0], call->inputs[1],
+                                    call->outputs[1], call->outputs[2]);
+    } else {
+        snug_ref_adafactor_plain(&o, count, call->outputs[0], call->inputs[1], call->outputs[1]);
+    }
 }

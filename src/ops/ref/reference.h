@@ -22,9 +22,24 @@ void snug_reference_lstm_decoder(const snug_kernel_call *call);
 void snug_reference_lstm_decoder_grad(const snug_kernel_call *call);
 void snug_reference_regression_loss(const snug_kernel_call *call);
 void snug_reference_regression_loss_grad(const snug_kernel_call *call);
+void snug_reference_embed(const snug_kernel_call *call);
+void snug_reference_embed_dw(const snug_kernel_call *call);
+void snug_reference_take_row(const snug_kernel_call *call);
+void snug_reference_take_row_grad(const snug_kernel_call *call);
+void snug_reference_gelu(const snug_kernel_call *call);
+void snug_reference_gelu_grad(const snug_kernel_call *call);
+void snug_reference_tanh(const snug_kernel_call *call);
+void snug_reference_tanh_grad(const snug_kernel_call *call);
+void snug_reference_dropout(const snug_kernel_call *call);
+void snug_reference_cross_entropy(const snug_kernel_call *call);
+void snug_reference_cross_entropy_grad(const snug_kernel_call *call);
+void snug_reference_attention(const snug_kernel_call *call);
+void snug_reference_attention_grad(const snug_kernel_call *call);
 void snug_reference_square_norm(const snug_kernel_call *call);
 void snug_reference_adamw(const snug_kernel_call *call);
 void snug_reference_sgd(const snug_kernel_call *call);
+void snug_reference_adamw8(const snug_kernel_call *call);
+void snug_reference_adafactor(const snug_kernel_call *call);
 
 /** Bytes of scratch of snug_reference_lstm_decoder() and its gradient. */
 int64_t snug_reference_lstm_scratch_bytes(const snug_op_view *view);

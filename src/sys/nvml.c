@@ -1,0 +1,122 @@
+#include "sys/nvml.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+/*
+ * The few declarations of NVML that are used, written from its reference: the functions, the two
+ * structures, and that 0 is success. Their binary interface is stable over all drivers.
+ */
+enum { NVML_SUCCESS = 0, NVML_TEMPERATURE_GPU = 0 };
+
+typedef struct nvml_memory {
+    unsigned long long total, free, used;
+} nvml_memory;
+
+typedef struct nvml_utilization {
+    unsigned gpu, memory;
+} nvml_utilization;
+
+/* A function of the library; ISO C has no cast from the one kind of pointer to the other. */
+static bool find(void *library, const char *name, void *out_function)
+{
+    void *symbol = dlsym(library, name);
+    memcpy(out_function, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static bool find_all(snug_nvml *nvml, int (**out_init)(void), int (**out_count)(unsigned *),
+                     int (**out_device)(unsigned, void **))
+{
+    void *library = nvml->library;
+    /* Temperature and name are extras. */
+    (void)find(library, "nvmlDeviceGetTemperature", (void *)&nvml->temperature);
+    (void)find(library, "nvmlDeviceGetName", (void *)&nvml->name);
+    (void)find(library, "nvmlDeviceGetUtilizationRates", (void *)&nvml->utilization);
+    return find(library, "nvmlInit_v2", (void *)out_init) &&
+           find(library, "nvmlShutdown", (void *)&nvml->shutdown) &&
+           find(library, "nvmlDeviceGetCount_v2", (void *)out_count) &&
+           find(library, "nvmlDeviceGetHandleByIndex_v2", (void *)out_device) &&
+           find(library, "nvmlDeviceGetMemoryInfo", (void *)&nvml->memory);
+}
+
+bool snug_nvml_open(snug_nvml *out, const char **out_reason)
+{
+    snug_nvml nvml = {.library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL)};
+    int (*init)(void) = NULL;
+    int (*get_count)(unsigned *) = NULL;
+    int (*get_device)(unsigned, void **) = NULL;
+    unsigned count = 0;
+    if (nvml.library == NULL) {
+        *out_reason = "no libnvidia-ml.so.1";
+        return false;
+    }
+    if (!find_all(&nvml, &init, &get_count, &get_device)) {
+        (void)dlclose(nvml.library);
+        *out_reason = "libnvidia-ml.so.1 lacks a function";
+        return false;
+    }
+    if (init() != NVML_SUCCESS) {
+        (void)dlclose(nvml.library);
+        *out_reason = "NVML does not start: no driver";
+        return false;
+    }
+    if (get_count(&count) == NVML_SUCCESS) {
+        for (unsigned i = 0; i < count && nvml.device_count < SNUG_NVML_DEVICES_MAX; i++) {
+            void **device = &nvml.devices[nvml.device_count];
+            nvml.device_count += get_device(i, device) == NVML_SUCCESS ? 1 : 0;
+        }
+    }
+    if (nvml.device_count == 0) {
+        snug_nvml_close(&nvml);
+        *out_reason = "NVML shows no device";
+        return false;
+    }
+    *out = nvml;
+    return true;
+}
+
+void snug_nvml_close(snug_nvml *nvml)
+{
+    if (nvml->library != NULL) {
+        (void)nvml->shutdown();
+        (void)dlclose(nvml->library);
+    }
+    *nvml = (snug_nvml){0};
+}
+
+void snug_nvml_read(const snug_nvml *nvml, int32_t index, snug_nvml_device *out)
+{
+    nvml_memory memory = {0};
+    nvml_utilization use = {0};
+    snug_nvml_device device = {-1, -1, -1};
+    if (nvml->memory(nvml->devices[index], &memory) == NVML_SUCCESS) {
+        device.used_bytes = (int64_t)memory.used;
+        device.total_bytes = (int64_t)memory.total;
+    }
+    if (nvml->utilization != NULL &&
+        nvml->utilization(nvml->devices[index], &use) == NVML_SUCCESS) {
+        device.use_percent = (int32_t)use.gpu;
+    }
+    *out = device;
+}
+
+int32_t snug_nvml_temperature(const snug_nvml *nvml, int32_t index)
+{
+    unsigned celsius = 0;
+    if (nvml->temperature == NULL ||
+        nvml->temperature(nvml->devices[index], NVML_TEMPERATURE_GPU, &celsius) != NVML_SUCCESS) {
+        return -1;
+    }
+    return (int32_t)celsius;
+}
+
+const char *snug_nvml_name(const snug_nvml *nvml, int32_t index, char out[SNUG_NVML_NAME_BYTES])
+{
+    if (nvml->name == NULL ||
+        nvml->name(nvml->devices[index], out, SNUG_NVML_NAME_BYTES) != NVML_SUCCESS) {
+        out[0] = '\0';
+    }
+    out[SNUG_NVML_NAME_BYTES - 1] = '\0';
+    return out;
+}
