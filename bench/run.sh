@@ -41,8 +41,11 @@ if [ -n "${TORCH_PYTHON:-}" ]; then
     else
         echo "left out: WordPiece (no '$texts'; set SNUG_DATA_DIR)"
     fi
-    [ -z "${TORCH_PEERS:-}" ] || part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \
-        --peers "$TORCH_PEERS"
+    if [ -n "${TORCH_PEERS:-}" ]; then
+        part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" --peers "$TORCH_PEERS"
+        part "BERT-base beside PyTorch" python3 bench/bert_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \
+            --peers "$TORCH_PEERS" --gemm "$build/bench/gemm_bench"
+    fi
 else
     echo "left out: attention, loader, WordPiece and training beside PyTorch (set TORCH_PYTHON and TORCH_PEERS)"
 fi

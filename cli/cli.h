@@ -115,9 +115,19 @@ bool cli_real(const char *option, const char *text, double *out);
 bool cli_seconds(const char *option, const char *text, double *out);
 bool cli_part(const char *text, snug_part *out);
 
+/* language.c */
+/** Reads the messages of the user's language; the first call of the program. */
+void cli_language_init(void);
+/** English from now on: for JSON, which programs read, and everything said beside it. */
+void cli_language_plain(void);
+/** A text of ours in the user's language. */
+#define T_(text) snug_translate(text)
+
 /* terminal.c */
 void cli_output_init(bool quiet, bool color);
-/** "snug: MESSAGE" on stderr. */
+/** A line of the result in the user's language, to stdout. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/** "snug: MESSAGE" on stderr, in the user's language. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** The same for a remark; nothing with --quiet. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -23,7 +23,7 @@ static void print_names(bool profile)
     for (int64_t i = 0; i < snug_config_name_count(); i++) {
         const snug_config_name name = snug_config_name_at(i);
         if (name.profile == profile) {
-            (void)printf("  %-18s %s\n", name.name, name.help);
+            (void)printf("  %-18s %s\n", name.name, T_(name.help));
         }
     }
 }
@@ -51,9 +51,9 @@ int cli_run_config_list(const cli_line *line)
         (void)printf("]}\n");
         return CLI_EXIT_DONE;
     }
-    (void)printf("Configurations (snug train NAME data.path=...):\n");
+    cli_say("Configurations (snug train NAME data.path=...):\n");
     print_names(false);
-    (void)printf("Profiles (--profile NAME, laid over a configuration):\n");
+    cli_say("Profiles (--profile NAME, laid over a configuration):\n");
     print_names(true);
     return CLI_EXIT_DONE;
 }
@@ -75,7 +75,7 @@ int cli_run_config_keys(const cli_line *line)
             continue;
         }
         (void)printf("%-42s %-14s %s%s%s\n", key.key,
-                     key.fallback[0] == '\0' ? "\"\"" : key.fallback, key.help,
+                     key.fallback[0] == '\0' ? "\"\"" : key.fallback, T_(key.help),
                      key.choices == NULL ? "" : ": ", key.choices == NULL ? "" : key.choices);
     }
     if (line->json) {

@@ -35,9 +35,9 @@ static void print_result(const cli_line *line, const char *schema, const char *o
                      (long long)result->files, (long long)result->rows, (long long)result->bytes);
         return;
     }
-    (void)printf("%lld %s with %lld rows in '%s' (%s)\n", (long long)result->files,
-                 result->files == 1 ? "file" : "files", (long long)result->rows, out,
-                 snug_size_show(result->bytes, size));
+    cli_say("%lld %s with %lld rows in '%s' (%s)\n", (long long)result->files,
+            result->files == 1 ? T_("file") : T_("files"), (long long)result->rows, out,
+            snug_size_show(result->bytes, size));
 }
 
 static bool read_rate(const char *text, double *out)

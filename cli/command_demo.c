@@ -51,11 +51,10 @@ static int make_data(const cli_line *line, const char *folder)
         return cli_failed(status, &err);
     }
     if (!line->json) {
-        (void)printf("1. Data: %lld sessions of %lld channels and %lld targets, %lld rows, %s, "
-                     "in %s\n\n",
-                     (long long)result.files, (long long)options.channels,
-                     (long long)options.targets, (long long)result.rows,
-                     snug_size_show(result.bytes, size), folder);
+        cli_say("1. Data: %lld sessions of %lld channels and %lld targets, %lld rows, %s, "
+                "in %s\n\n",
+                (long long)result.files, (long long)options.channels, (long long)options.targets,
+                (long long)result.rows, snug_size_show(result.bytes, size), folder);
     }
     return CLI_EXIT_DONE;
 }
@@ -87,7 +86,7 @@ static int show_plan(const cli_line *line, snug_session *session)
     snug_plan_summary plan = {0};
     snug_session_plan(session, &plan);
     if (!line->json) {
-        (void)printf("2. Plan, before anything large is taken:\n");
+        cli_say("2. Plan, before anything large is taken:\n");
         const snug_status status =
             snug_session_plan_write(session, SNUG_FORMAT_TEXT, cli_write, NULL, &err);
         if (status != SNUG_OK) {
@@ -104,7 +103,7 @@ static int train(const cli_line *line, snug_session *session, const char *run)
     snug_error err = {0};
     snug_run_summary summary = {0};
     if (!line->json) {
-        (void)printf("3. Training (progress on stderr):\n");
+        cli_say("3. Training (progress on stderr):\n");
         (void)fflush(stdout);
     }
     const int code = cli_train(line, session, &summary);
@@ -117,10 +116,10 @@ static int train(const cli_line *line, snug_session *session, const char *run)
         return cli_failed(status, &err);
     }
     if (!line->json) {
-        (void)printf("\nThe picture of loss and memory is %s/report.svg\n"
-                     "Next      snug eval %s --part test\n"
-                     "          snug check\n",
-                     run, run);
+        cli_say("\nThe picture of loss and memory is %s/report.svg\n"
+                "Next      snug eval %s --part test\n"
+                "          snug check\n",
+                run, run);
     }
     return CLI_EXIT_DONE;
 }

@@ -31,6 +31,9 @@ static int evaluate(const cli_line *line, snug_session *session, snug_part part)
         status = snug_evaluation_write(
             &evaluation, line->json ? SNUG_FORMAT_JSON : SNUG_FORMAT_TEXT, cli_write, NULL, &err);
     }
+    if (status == SNUG_OK && line->values.picture != NULL) {
+        status = snug_evaluation_draw(&evaluation, line->values.picture, &err);
+    }
     if (status != SNUG_OK) {
         return cli_failed(status, &err);
     }
@@ -53,7 +56,14 @@ int cli_run_eval(const cli_line *line)
     }
     snug_metric measured[SNUG_METRICS_MAX];
     const int count = read_metrics(0.0, measured, snug_session_metrics(session, measured), metrics);
-    code = cli_fail_on_check(line, metrics, count) ? evaluate(line, session, part) : CLI_EXIT_USAGE;
+    if (line->values.picture != NULL && !snug_session_has_classes(session)) {
+        cli_error("--picture draws which classes were confused; this run predicts numbers");
+        code = CLI_EXIT_USAGE;
+    } else if (!cli_fail_on_check(line, metrics, count)) {
+        code = CLI_EXIT_USAGE;
+    } else {
+        code = evaluate(line, session, part);
+    }
     snug_session_close(session);
     return code;
 }

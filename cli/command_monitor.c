@@ -161,7 +161,7 @@ static void on_level(void *context, snug_monitor_level level, const char *reason
         return;
     }
     if (level >= SNUG_MONITOR_WARNING) {
-        cli_error("%s: %s", snug_monitor_level_name(level), reason);
+        cli_error("%s: %s", T_(snug_monitor_level_name(level)), reason);
     } else if (level == SNUG_MONITOR_NOTICE) {
         cli_note("notice: %s", reason);
     } else {
@@ -338,15 +338,15 @@ static void print_end(const cli_line *line, const monitor_plan *plan, snug_monit
     if (end.exit_status < 0 && end.reason[0] != '\0' && strcmp(end.reason, "duration") != 0 &&
         strcmp(end.reason, "interrupted") != 0) {
         cli_note("ended: %s", strcmp(end.reason, "pid_reused") == 0
-                                  ? "the process has ended and its number belongs to another"
+                                  ? T_("the process has ended and its number belongs to another")
                               : strcmp(end.reason, "target_hidden") == 0
-                                  ? "the process may no longer be looked at"
-                                  : "the process has ended");
+                                  ? T_("the process may no longer be looked at")
+                                  : T_("the process has ended"));
     }
     if (!line->values.report_text && !line->json) {
         cli_note("peak %s sampled%s%s, %" PRId64 " samples in %.1f s",
                  snug_size_show(end.peak_sampled_bytes, sampled),
-                 end.peak_kernel_bytes > 0 ? ", by the kernel " : "",
+                 end.peak_kernel_bytes > 0 ? T_(", by the kernel ") : "",
                  end.peak_kernel_bytes > 0 ? snug_size_show(end.peak_kernel_bytes, kernel) : "",
                  end.samples, end.seconds);
         cli_note("this watch took %.3f %% of a core, %s of memory (%s private)",

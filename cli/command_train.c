@@ -100,7 +100,7 @@ static int train_and_report(const cli_line *line, snug_session *session, const c
         return cli_failed(status, &err);
     }
     if (!line->json && code == CLI_EXIT_DONE) {
-        (void)printf("Next      snug eval %s --part test\n", out);
+        cli_say("Next      snug eval %s --part test\n", out);
     }
     const int count = read_metrics(&summary, names, metrics);
     if (code == CLI_EXIT_DONE && cli_fail_on_holds(line, metrics, count)) {

@@ -72,6 +72,8 @@ static const cli_option settings[] = {
     SETTING("learning-rate", "X", "optimizer.lr", "learning rate"),
     SETTING("optimizer", "NAME", "optimizer.name", "adamw, adam or sgd"),
     SETTING("loss", "NAME", "training.loss", "mae, mse or mse_mae"),
+    SETTING("strict-memory-check", NULL, "training.strict_memory_check",
+            "stop with a checkpoint when memory stays short"),
     SETTING("model-name", "FOLDER", "model.path", "text: folder of a pretrained model"),
     SETTING("model-path", "FOLDER", "model.path", "the same"),
     SETTING("max-length", "TOKENS", "data.max_length", "text: longer texts are cut"),
@@ -194,6 +196,15 @@ static const cli_option run_only[] = {
      .argument = "N",
      .key = "threads",
      .help = "compute threads; 0 = all cores"},
+    {0},
+};
+
+static const cli_option eval_only[] = {
+    {.name = "picture",
+     .kind = CLI_OPTION_TEXT,
+     .argument = "FILE.svg",
+     .offset = VALUE(picture),
+     .help = "text: draw which classes were taken for which"},
     {0},
 };
 
@@ -458,7 +469,7 @@ static const cli_option monitor_target[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "NAME",
      .offset = VALUE(name),
-     .help = "the same for the one process that is called so, or runs that script"},
+     .help = "the same for the one process or script that is called so"},
     {.name = "no-tree",
      .kind = CLI_OPTION_FLAG,
      .offset = VALUE(alone),
@@ -468,7 +479,7 @@ static const cli_option monitor_target[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "TIME",
      .offset = VALUE(interval),
-     .help = "between two samples: 1s, 100ms; without it 1s, and less near a limit"},
+     .help = "between two samples; without it 1s, and less near a limit"},
     {.name = "steady",
      .kind = CLI_OPTION_FLAG,
      .offset = VALUE(steady),
@@ -484,12 +495,12 @@ static const cli_option monitor_target[] = {
      .argument = "WHEN",
      .offset = VALUE(pss),
      .choices = "auto|always|never",
-     .help = "proportional share: auto when a read is short, always, or never"},
+     .help = "proportional share: auto (when quick), always or never"},
     {.name = "pss-stall",
      .kind = CLI_OPTION_TEXT,
      .argument = "TIME",
      .offset = VALUE(pss_stall),
-     .help = "what is short: how long a read may hold the target's map; without it 0.1ms"},
+     .help = "what is quick: how long the target may wait; 0.1ms"},
     {.name = "gpu",
      .kind = CLI_OPTION_TEXT,
      .argument = "WHEN",
@@ -504,7 +515,7 @@ static const cli_option monitor_output[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE",
      .offset = VALUE(log_file),
-     .help = "JSON lines; without it memory-DATE-TIME.jsonl here; none for no log"},
+     .help = "without it memory-DATE-TIME.jsonl here; none for no log"},
     {.name = "log",
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE",
@@ -533,7 +544,7 @@ static const cli_option monitor_output[] = {
      .letter = 'r',
      .kind = CLI_OPTION_FLAG,
      .offset = VALUE(report_text),
-     .help = "lowest, mean, 95 % and highest of everything at the end, with advice"},
+     .help = "a table of all that was measured at the end, with advice"},
     {.name = "limit",
      .letter = 'l',
      .kind = CLI_OPTION_TEXT,
@@ -551,7 +562,7 @@ static const cli_option monitor_output[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "N,N,N",
      .offset = VALUE(thresholds),
-     .help = "percent of memory for notice, warning, danger; without it 70,80,90"},
+     .help = "percent for notice, warning, danger; without it 70,80,90"},
     {.name = "gpu-threshold",
      .kind = CLI_OPTION_TEXT,
      .argument = "N,N,N",
@@ -566,13 +577,13 @@ static const cli_option analyze_only[] = {
      .kind = CLI_OPTION_TEXT,
      .argument = "FILE.html",
      .offset = VALUE(report),
-     .help = "write one page with picture and figures that needs nothing from outside"},
+     .help = "write one page with picture and figures; it loads nothing"},
     {.name = "limit",
      .letter = 'l',
      .kind = CLI_OPTION_TEXT,
      .argument = "SIZE",
      .offset = VALUE(limit),
-     .help = "when will it be reached; without it the limit or budget that the log names"},
+     .help = "when is it reached; without it what the log or run names"},
     {.name = "budget",
      .letter = 'b',
      .kind = CLI_OPTION_TEXT,
@@ -587,7 +598,7 @@ static const cli_option analyze_only[] = {
     {.name = "fail-on",
      .kind = CLI_OPTION_FAIL_ON,
      .argument = "CONDITION",
-     .help = "exit 4 on leak, exceed, peak>SIZE or growth>SIZE (an hour); may be given again"},
+     .help = "exit 4 on leak, exceed, peak>SIZE, growth>SIZE; also several"},
     {0},
 };
 
@@ -595,7 +606,7 @@ static const cli_option *const check_groups[] = {check_only, budget, common, NUL
 static const cli_option *const plan_groups[] = {plan_only, budget, settings, fail_on, common, NULL};
 static const cli_option *const train_groups[] = {train_only, budget, settings,
                                                  fail_on,    common, NULL};
-static const cli_option *const eval_groups[] = {run_only, budget, fail_on, common, NULL};
+static const cli_option *const eval_groups[] = {eval_only, run_only, budget, fail_on, common, NULL};
 static const cli_option *const predict_groups[] = {predict_only, run_only, budget, common, NULL};
 static const cli_option *const describe_groups[] = {describe_only, common, NULL};
 static const cli_option *const convert_groups[] = {convert_only, common, NULL};
@@ -611,7 +622,13 @@ static const cli_option *const plain_groups[] = {common, NULL};
 static const cli_command commands[] = {
     {"check", "what memory there is, what limits it, and what to run", "[--budget SIZE]",
      "  snug check\n"
-     "  snug check --require 600MiB --json\n",
+     "  snug check --require 600MiB --json\n"
+     "\n"
+     "The profile for time series follows what is free now, the one for text the memory of the\n"
+     "machine or, if smaller, its tightest limit: below 8 GiB low_memory and ultra_low_memory, up\n"
+     "to 16 GiB default and safe, above high_performance and original. A GPU is shown only: snug\n"
+     "computes on the processor. Warnings: more than 90 % of the memory or 95 % of a GPU's in use,\n"
+     "or 85 degrees C.\n",
      check_groups, 0, 0, false, cli_run_check},
     {"plan", "where every byte will go, before anything runs", "CONFIG [KEY=VALUE ...]",
      "  snug plan timeseries data.path=sessions --budget 600MiB\n"
@@ -627,7 +644,8 @@ static const cli_command commands[] = {
      train_groups, 1, 1, true, cli_run_train},
     {"eval", "the metrics of a run on validation or test files", "RUN [KEY=VALUE ...]",
      "  snug eval runs/first --part test\n"
-     "  snug eval runs/first --checkpoint last --fail-on 'mae>0.2' --json\n",
+     "  snug eval runs/first --checkpoint last --fail-on 'mae>0.2' --json\n"
+     "  snug eval runs/texts --part test --picture confusion.svg\n",
      eval_groups, 1, 1, true, cli_run_eval},
     {"predict", "predictions of a run as CSV or HDF5", "RUN [FILE] [KEY=VALUE ...]",
      "  snug predict runs/first session.hdf5 --output angles.csv\n"

@@ -52,7 +52,7 @@ static bool parse(const char *text, const cli_metric *metrics, int64_t count, co
                            i == 0 ? "" : ", ", names[i]);
         }
         cli_error("--fail-on knows no '%s'; %s%s", name,
-                  near != NULL ? "did you mean " : "it knows ", near != NULL ? near : list);
+                  near != NULL ? T_("did you mean ") : T_("it knows "), near != NULL ? near : list);
         return false;
     }
     out->above = text[length] == '>';

@@ -82,6 +82,9 @@ static int run(int argc, char **argv)
         return CLI_EXIT_USAGE;
     }
     cli_output_init(line.quiet, line.color);
+    if (line.json || line.values.result != NULL) {
+        cli_language_plain();
+    }
     if (line.help) {
         cli_help_command(command);
         return CLI_EXIT_DONE;
@@ -92,6 +95,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     cli_output_init(false, cli_wants_color("auto", 2));
+    cli_language_init();
     int code = run(argc, argv);
     /* A result that did not reach its reader is a failure, whatever the command thought. */
     if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code == CLI_EXIT_DONE) {

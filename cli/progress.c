@@ -67,13 +67,13 @@ static void format_step(const snug_step_report *report, char out[LINE_BYTES])
     char left[DURATION_BYTES];
     const double percent =
         report->step_count > 0 ? 100.0 * (double)report->step / (double)report->step_count : 0;
-    (void)snprintf(out, LINE_BYTES,
-                   "%3.0f %%  step %" PRId64 "/%" PRId64 "  loss %.4g  %.4g samples/s  "
-                   "elapsed %s  left %s  RSS %.0f of %.0f MiB",
-                   floor(percent), report->step, report->step_count, report->loss,
-                   report->samples_per_second, duration(report->elapsed_s, elapsed),
-                   duration(report->remaining_s, left), (double)report->rss_bytes / 1048576.0,
-                   (double)report->budget_bytes / 1048576.0);
+    (void)snprintf(
+        out, LINE_BYTES,
+        snug_translate_format("%3.0f %%  step %" PRId64 "/%" PRId64 "  loss %.4g  %.4g samples/s  "
+                              "elapsed %s  left %s  RSS %.0f of %.0f MiB"),
+        floor(percent), report->step, report->step_count, report->loss, report->samples_per_second,
+        duration(report->elapsed_s, elapsed), duration(report->remaining_s, left),
+        (double)report->rss_bytes / 1048576.0, (double)report->budget_bytes / 1048576.0);
 }
 
 static void on_step(void *context, const snug_step_report *report)
@@ -89,7 +89,8 @@ static void on_step(void *context, const snug_step_report *report)
     char line[LINE_BYTES];
     format_step(report, line);
     if (progress->live) {
-        (void)fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, line);
+        (void)fprintf(stderr, "\r%.*s\033[K", (int)snug_text_fit(line, terminal_columns() - 1),
+                      line);
         progress->shown = true;
         (void)fflush(stderr);
     } else {
@@ -104,12 +105,13 @@ static void on_evaluation(void *context, const snug_evaluation *report)
         return;
     }
     clear_live(progress);
-    (void)fprintf(stderr, "      validation after step %" PRId64 ": loss %.5g", report->step,
-                  report->loss);
+    (void)fprintf(stderr,
+                  snug_translate_format("      validation after step %" PRId64 ": loss %.5g"),
+                  report->step, report->loss);
     for (int i = 0; i < report->metric_count; i++) {
         (void)fprintf(stderr, "  %s %.5g", report->metrics[i].name, report->metrics[i].value);
     }
-    (void)fprintf(stderr, "%s\n", report->best ? "  best so far" : "");
+    (void)fprintf(stderr, "%s\n", report->best ? T_("  best so far") : "");
 }
 
 static void on_checkpoint(void *context, const snug_checkpoint_report *report)
@@ -120,7 +122,7 @@ static void on_checkpoint(void *context, const snug_checkpoint_report *report)
     }
     char size[32];
     clear_live(progress);
-    (void)fprintf(stderr, "      saved %s (%s in %.1f s)\n", report->path,
+    (void)fprintf(stderr, snug_translate_format("      saved %s (%s in %.1f s)\n"), report->path,
                   snug_size_show(report->bytes, size), report->seconds);
 }
 

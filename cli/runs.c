@@ -7,22 +7,23 @@
 #include <unistd.h>
 
 static _Atomic(snug_session *) watched;
+/* Translated before: a signal handler looks nothing up. */
+static const char *stop_text;
 
 static void on_signal(int number)
 {
     (void)number;
-    static const char text[] =
-        "\nsnug: stopping after this step and saving; once more stops at once\n";
     snug_session *session = atomic_load(&watched);
     if (session != NULL) {
         snug_session_stop(session);
-        const ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+        const ssize_t written = write(STDERR_FILENO, stop_text, strlen(stop_text));
         (void)written;
     }
 }
 
 void cli_catch_signals(snug_session *session)
 {
+    stop_text = T_("\nsnug: stopping after this step and saving; once more stops at once\n");
     atomic_store(&watched, session);
     struct sigaction action = {.sa_handler = on_signal};
     (void)sigemptyset(&action.sa_mask);
@@ -83,7 +84,7 @@ static void print_word(const char *word)
 void cli_print_next(const cli_line *line, const char *name, int64_t budget_bytes)
 {
     char size[32];
-    (void)printf("Next      snug %s", name);
+    cli_say("Next      snug %s", name);
     for (int64_t i = 0; i < line->positional_count; i++) {
         print_word(line->positionals[i]);
     }

@@ -46,8 +46,16 @@ print_prefixed(const char *color, const char *format, va_list arguments)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "%ssnug:%s ", use_color ? color : "", use_color ? "\033[0m" : "");
-    (void)vfprintf(stderr, format, arguments);
+    (void)vfprintf(stderr, snug_translate_format(format), arguments);
     (void)fputc('\n', stderr);
+}
+
+void cli_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vprintf(snug_translate_format(format), arguments);
+    va_end(arguments);
 }
 
 void cli_error(const char *format, ...)

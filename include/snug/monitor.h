@@ -65,7 +65,7 @@ typedef struct snug_monitor_options {
  * @param[out] out_monitor  Owned by the caller: snug_monitor_close().
  * @param[out] out_exit  When a command does not start: 127 not found, 126 not executable, 125; else
  *                       0. May be NULL.
- * @mem     About 700 KiB are mapped, some 200 KiB touched; with a GPU what its library needs.
+ * @mem     About 1 MiB is mapped, some 200 KiB of it touched; with a GPU what its library needs.
  * @threads COMMAND takes SIGINT, SIGTERM, SIGHUP and SIGCHLD of the process until the close and
  *          reaps all children: for a program whose business this is.
  * @errors  SNUG_CODE_NOT_FOUND for a process or command; SNUG_CODE_USAGE when a name is that of

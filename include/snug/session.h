@@ -266,6 +266,15 @@ SNUG_API int32_t snug_config_metrics(const snug_config *config, snug_metric out[
 SNUG_API SNUG_MUST_CHECK snug_status snug_evaluation_write(const snug_evaluation *evaluation,
                                                            snug_format format, snug_write write,
                                                            void *context, snug_error *err);
+/** Whether evaluations of this session count how classes were confused. */
+SNUG_API bool snug_session_has_classes(const snug_session *session);
+/**
+ * Draws the confusion of an evaluation as an SVG file.
+ * @errors  SNUG_CODE_UNSUPPORTED without classes, SNUG_CODE_LIMIT above 128 of them, SNUG_CODE_IO,
+ *          SNUG_CODE_FULL.
+ */
+SNUG_API SNUG_MUST_CHECK snug_status snug_evaluation_draw(const snug_evaluation *evaluation,
+                                                          const char *path, snug_error *err);
 
 typedef struct snug_predict_options {
     const char *input; /**< A session file; NULL: every file of `part`. */

@@ -6,6 +6,7 @@
 #include "snug/config.h"
 #include "snug/data.h"
 #include "snug/experiments.h"
+#include "snug/language.h"
 #include "snug/machine.h"
 #include "snug/monitor.h"
 #include "snug/run.h"

@@ -6,6 +6,7 @@
 
 #include "api/inside.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "data/hdf5/h5_describe.h"
 #include "data/text/text_generate.h"
 #include "data/timeseries/timeseries_files.h"
@@ -80,19 +81,26 @@ static void session_text(const char *path, const snug_timeseries_description *fo
 {
     char size[SNUG_SIZE_TEXT_BYTES];
     snug_text_add(text, "%s\n", path);
-    snug_text_add(text, "  Data set  /%s/%s, %s, %s\n", found->group, found->dataset, found->layout,
+    snug_text_say(text, "  Data set  /%s/%s, %s, %s\n", found->group, found->dataset, found->layout,
                   snug_size_text(found->file_bytes, size));
-    snug_text_add(text, "  Row       %s = %" PRId64 " bytes\n", found->members, found->row_bytes);
-    snug_text_add(text, "  Rows      %" PRId64, found->row_count);
+    snug_text_say(text, "  Row       %s = %" PRId64 " bytes\n", found->members, found->row_bytes);
+    snug_text_say(text, "  Rows      %" PRId64, found->row_count);
     if (found->rate > 0) {
-        snug_text_add(text, " at %g Hz = %.1f s", found->rate,
+        snug_text_say(text, " at %g Hz = %.1f s", found->rate,
                       (double)found->row_count / found->rate);
     }
-    snug_text_add(text, ", %" PRId64 " with targets\n", found->valid_rows);
-    snug_text_add(text, "  Fields    %" PRId64 " inputs, %" PRId64 " targets\n\n",
+    snug_text_say(text, ", %" PRId64 " with targets\n", found->valid_rows);
+    snug_text_say(text, "  Fields    %" PRId64 " inputs, %" PRId64 " targets\n\n",
                   found->input_count, found->target_count);
-    snug_text_add(text, "  %-20s %12s %12s %12s %12s %6s\n", "channel", "mean", "deviation",
-                  "minimum", "maximum", "NaN");
+    static const char *const heads[] = {"channel", "mean",    "deviation",
+                                        "minimum", "maximum", "NaN"};
+    static const int64_t columns[] = {-20, 12, 12, 12, 12, 6};
+    snug_text_add(text, " ");
+    for (int64_t i = 0; i < SNUG_COUNT(heads); i++) {
+        snug_text_add(text, " ");
+        snug_text_cell(text, columns[i], snug_translated(heads[i]));
+    }
+    snug_text_add(text, "\n");
     for (int64_t i = 0; i < found->channel_count; i++) {
         const snug_timeseries_channel *c = &found->channels[i];
         snug_text_add(text, "  %-20s %12.5g %12.5g %12.5g %12.5g %6" PRId64 "\n", c->name, c->mean,
@@ -114,20 +122,20 @@ static void extents_text(const snug_h5_dataset *dataset, snug_text *text)
         snug_text_add(text, "%s%" PRId64, i == 0 ? "" : " x ", dataset->extents[i]);
     }
     if (dataset->rank == 0) {
-        snug_text_add(text, "scalar");
+        snug_text_say(text, "scalar");
     }
 }
 
 static void listing_text(const listing *list, snug_text *text)
 {
-    snug_text_add(text, "%s\n  No session: %s\n", list->path, list->reason);
+    snug_text_say(text, "%s\n  No session: %s\n", list->path, list->reason);
     for (int64_t i = 0; i < list->count; i++) {
         const snug_h5_description *object = &list->objects[i];
         snug_text_add(text, "  %-40s ", object->path);
         if (object->problem != NULL) {
-            snug_text_add(text, "cannot be read: %s\n", object->problem);
+            snug_text_say(text, "cannot be read: %s\n", object->problem);
         } else if (object->dataset == NULL) {
-            snug_text_add(text, "group, %" PRId64 " attributes\n", object->attribute_count);
+            snug_text_say(text, "group, %" PRId64 " attributes\n", object->attribute_count);
         } else {
             extents_text(object->dataset, text);
             snug_text_add(text, ", %s\n", snug_h5_layout_name(object->dataset->layout));

@@ -10,6 +10,7 @@
 #include "base/attr.h"
 #include "base/checked.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "mem/budget.h"
 #include "mem/probe.h"
 #include "snug/run.h"
@@ -33,7 +34,7 @@ static void say(const snug_experiment_set *self, bool important, const char *for
         return;
     }
     va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments);
+    (void)vsnprintf(line, sizeof line, snug_translated_format(format), arguments);
     va_end(arguments);
     self->options.message(self->options.message_context, important, line);
 }

@@ -198,14 +198,14 @@ static void write_table(const snug_experiment_set *set, snug_text *text)
         add_row(text, cells, count, widths, i == best);
     }
     if (best >= 0) {
-        snug_text_add(text, "* the %s %s\n", set->set.best_is_highest ? "highest" : "lowest",
+        snug_text_say(text, "* the %s %s\n", set->set.best_is_highest ? "highest" : "lowest",
                       snug_experiments_best_figure(&set->set));
     }
     if (set->memory_words != NULL) {
-        snug_text_add(text, "memory back: %s, within %s of before the first\n", set->memory_words,
+        snug_text_say(text, "memory back: %s, within %s of before the first\n", set->memory_words,
                       snug_size_text(set->tolerance_bytes, size));
     }
-    snug_text_add(text, "Report    %s/report.html\n", set->folder);
+    snug_text_say(text, "Report    %s/report.html\n", set->folder);
 }
 
 snug_status snug_experiments_write(const snug_experiment_set *set, snug_format format,
@@ -434,7 +434,7 @@ snug_status snug_experiments_list(const snug_experiment_set *set, snug_format fo
         snug_json_object_end(&json);
         snug_text_add(&report.text, "\n");
     } else {
-        snug_text_add(&report.text, "each within %s (%s)\n",
+        snug_text_say(&report.text, "each within %s (%s)\n",
                       snug_size_text(set->budget_bytes, size), set->budget_origin);
     }
     SNUG_TRY_DONE(snug_report_send(&report, write, context, err));

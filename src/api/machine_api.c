@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "mem/budget.h"
 #include "mem/probe.h"
 #include "monitor/levels.h"
@@ -139,7 +140,7 @@ static void warn(snug_machine *out, const char *about, const char *what)
 {
     snug_text text;
     snug_text_init(&text, out->warnings[out->warning_count++], SNUG_MACHINE_WARNING_BYTES);
-    snug_text_add(&text, "%s%s", about, what);
+    snug_text_add(&text, "%s%s", about, snug_translated(what));
 }
 
 /* The levels of the monitor, of which danger begins at the document's 90 % and 95 %. */
@@ -160,7 +161,8 @@ static void warn_of_heat(const snug_reading *reading, snug_log_field field, cons
     char text[64];
     const double celsius = snug_reading_get(reading, field, 0);
     if (celsius >= SNUG_HOT_CELSIUS) {
-        (void)snprintf(text, sizeof text, "%s is %.0f degrees C hot", what, celsius);
+        (void)snprintf(text, sizeof text, snug_translated_format("%s is %.0f degrees C hot"),
+                       snug_translated(what), celsius);
         warn(out, text, ": let it cool, and look at its fans, before a long run");
     }
 }

@@ -6,6 +6,7 @@
 #include "api/inside.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/translate.h"
 #include "snug/machine.h"
 
 enum { REPORT_BYTES = 32 << 10 };
@@ -15,23 +16,23 @@ static void write_memory(const snug_machine *machine, snug_text *text)
     char total[SNUG_SIZE_TEXT_BYTES];
     char part[SNUG_SIZE_TEXT_BYTES];
     char limit[SNUG_SIZE_TEXT_BYTES];
-    snug_text_add(text, "Memory    %s, %s available, %s%s\n",
-                  snug_size_text(machine->total_bytes, total),
-                  snug_size_text(machine->available_bytes, part),
-                  machine->limit_bytes < 0 ? "no limit below that" : "tightest limit ",
-                  machine->limit_bytes < 0 ? "" : snug_size_text(machine->limit_bytes, limit));
+    snug_text_say(
+        text, "Memory    %s, %s available, %s%s\n", snug_size_text(machine->total_bytes, total),
+        snug_size_text(machine->available_bytes, part),
+        snug_translated(machine->limit_bytes < 0 ? "no limit below that" : "tightest limit "),
+        machine->limit_bytes < 0 ? "" : snug_size_text(machine->limit_bytes, limit));
     if (machine->swap_total_bytes > 0) {
-        snug_text_add(text, "Swap      %s, %s free; snug does not count on it\n",
+        snug_text_say(text, "Swap      %s, %s free; snug does not count on it\n",
                       snug_size_text(machine->swap_total_bytes, total),
                       snug_size_text(machine->swap_free_bytes, part));
     } else {
-        snug_text_add(text, "Swap      none\n");
+        snug_text_say(text, "Swap      none\n");
     }
     if (machine->disk_free_bytes >= 0) {
-        snug_text_add(text, "Disk      %s free here",
+        snug_text_say(text, "Disk      %s free here",
                       snug_size_text(machine->disk_free_bytes, part));
         if (machine->cache_free_bytes >= 0) {
-            snug_text_add(text, ", %s for the cache",
+            snug_text_say(text, ", %s for the cache",
                           snug_size_text(machine->cache_free_bytes, part));
         }
         snug_text_add(text, "\n");
@@ -42,47 +43,48 @@ static void write_gpus(const snug_machine *machine, snug_text *text)
 {
     char size[SNUG_SIZE_TEXT_BYTES];
     if (machine->gpu_count == 0) {
-        snug_text_add(text, "GPU       none: %s; snug computes on the processor\n",
-                      machine->gpu_reason);
+        snug_text_say(text, "GPU       none: %s; snug computes on the processor\n",
+                      snug_translated(machine->gpu_reason));
     }
     for (int32_t i = 0; i < machine->gpu_count; i++) {
         const snug_machine_gpu *gpu = &machine->gpus[i];
         snug_text_add(text, "%-10s%s", i == 0 ? "GPU" : "",
-                      gpu->name[0] != '\0' ? gpu->name : "unnamed");
+                      gpu->name[0] != '\0' ? gpu->name : snug_translated("unnamed"));
         if (gpu->total_bytes >= 0) {
             snug_text_add(text, ", %s", snug_size_text(gpu->total_bytes, size));
-            snug_text_add(text, ", %s in use", snug_size_text(gpu->used_bytes, size));
+            snug_text_say(text, ", %s in use", snug_size_text(gpu->used_bytes, size));
         }
         if (gpu->temperature_celsius >= 0) {
-            snug_text_add(text, ", %d degrees C", gpu->temperature_celsius);
+            snug_text_say(text, ", %d degrees C", gpu->temperature_celsius);
         }
-        snug_text_add(text, "; snug does not use it\n");
+        snug_text_say(text, "; snug does not use it\n");
     }
     if (isnan(machine->temperature_celsius)) {
-        snug_text_add(text, "Heat      not measured: there is no sensor\n");
+        snug_text_say(text, "Heat      not measured: there is no sensor\n");
     } else {
-        snug_text_add(text, "Heat      %.0f degrees C at the hottest sensor\n",
+        snug_text_say(text, "Heat      %.0f degrees C at the hottest sensor\n",
                       machine->temperature_celsius);
     }
 }
 
 static void write_text(const snug_machine *machine, snug_text *text)
 {
-    snug_text_add(text, "CPU       %s, %" PRId64 " %s for us, kernels for %s\n", machine->cpu,
-                  machine->cores, machine->cores == 1 ? "core" : "cores", machine->isa);
-    snug_text_add(text, "Features  %s\n",
-                  machine->features[0] != '\0' ? machine->features : "none that kernels use");
+    snug_text_say(text, "CPU       %s, %" PRId64 " %s for us, kernels for %s\n", machine->cpu,
+                  machine->cores, snug_translated(machine->cores == 1 ? "core" : "cores"),
+                  machine->isa);
+    snug_text_say(text, "Features  %s\n",
+                  machine->features[0] != '\0' ? machine->features
+                                               : snug_translated("none that kernels use"));
     write_memory(machine, text);
     write_gpus(machine, text);
-    snug_text_add(text, "Free      %s\n", machine->explanation);
-    snug_text_add(text, "Budget    %s\n", machine->budget_origin);
+    snug_text_say(text, "Free      %s\n", machine->explanation);
+    snug_text_say(text, "Budget    %s\n", machine->budget_origin);
     for (int32_t i = 0; i < machine->warning_count; i++) {
-        snug_text_add(text, "Warning   %s\n", machine->warnings[i]);
+        snug_text_say(text, "Warning   %s\n", machine->warnings[i]);
     }
-    snug_text_add(text, "Profile   %s for time series, %s for text\n", machine->profile,
+    snug_text_say(text, "Profile   %s for time series, %s for text\n", machine->profile,
                   machine->text_profile);
-    snug_text_add(text, "Next      %s\n          %s\n", machine->commands[0],
-                  machine->commands[1]);
+    snug_text_say(text, "Next      %s\n          %s\n", machine->commands[0], machine->commands[1]);
 }
 
 /* A number, or null where the system does not tell. */

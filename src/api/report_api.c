@@ -3,7 +3,10 @@
 
 #include "api/inside.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "snug/session.h"
+#include "sys/heap.h"
+#include "train/confusion_picture.h"
 #include "train/journal.h"
 #include "train/session.h"
 #include "train/summary.h"
@@ -27,32 +30,35 @@ static void summary_text(const snug_run_summary *s, const char *out, snug_text *
     char budget[SNUG_SIZE_TEXT_BYTES];
     const double ratio =
         s->peak_rss_bytes > 0 ? (double)s->predicted_peak_bytes / (double)s->peak_rss_bytes : NAN;
-    snug_text_add(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n",
-                  s->steps, s->samples, s->seconds, s->stopped_early ? ", stopped early" : "",
-                  s->interrupted ? ", interrupted and saved" : "");
+    snug_text_say(text, "Run       %" PRId64 " steps, %" PRId64 " samples in %.1f s%s%s\n",
+                  s->steps, s->samples, s->seconds,
+                  s->stopped_early ? snug_translated(", stopped early") : "",
+                  s->interrupted ? snug_translated(", interrupted and saved") : "");
     if (!isnan(s->step_seconds_median)) {
-        snug_text_add(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
+        snug_text_say(text, "Speed     %.4g s per step (median), %s, %" PRId64 " threads\n",
                       s->step_seconds_median, s->isa == NULL ? "" : s->isa, s->threads);
     }
-    snug_text_add(text, "Memory    peak %s of %s, predicted %s (%+.1f %%)\n",
+    snug_text_say(text, "Memory    peak %s of %s, predicted %s (%+.1f %%)\n",
                   snug_size_text(s->peak_rss_bytes, peak), snug_size_text(s->budget_bytes, budget),
                   snug_size_text(s->predicted_peak_bytes, predicted), 100 * (ratio - 1));
-    snug_text_add(text, "Requests  %" PRId64 " for memory after the start\n",
+    snug_text_say(text, "Requests  %" PRId64 " for memory after the start\n",
                   s->allocations_after_seal);
-    snug_text_add(text, "Loss      %.6g in the last step\n", s->loss);
+    snug_text_say(text, "Loss      %.6g in the last step\n", s->loss);
     if (!isnan(s->validation_loss)) {
-        snug_text_add(text, "Validation  loss %.6g", s->validation_loss);
+        snug_text_say(text, "Validation  loss %.6g", s->validation_loss);
         for (int32_t i = 0; i < s->validation_metric_count; i++) {
             snug_text_add(text, "  %s %.6g", s->validation_metrics[i].name,
                           s->validation_metrics[i].value);
         }
         snug_text_add(text, "\n");
     }
-    snug_text_add(text, "Hashes    weights %.16s  losses %.16s\n", s->weights_sha256,
+    snug_text_say(text, "Hashes    weights %.16s  losses %.16s\n", s->weights_sha256,
                   s->loss_sha256);
     if (out[0] != '\0') {
-        snug_text_add(text, "Files     %s: metrics.jsonl, summary.json, report.svg, checkpoints\n",
-                      out);
+        snug_text_say(
+            text,
+            "Files     %s: report.html, metrics.jsonl, memory.jsonl, summary.json, checkpoints\n",
+            out);
     }
 }
 
@@ -123,7 +129,7 @@ static void evaluation_line(const snug_evaluation *e, int64_t item, snug_text *t
 
 static void evaluation_text(const snug_evaluation *e, snug_text *text)
 {
-    snug_text_add(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples,
+    snug_text_say(text, "%" PRId64 " samples, weights of step %" PRId64 "\n\n", e->samples,
                   e->step);
     for (int32_t i = 0; i < e->metric_count; i++) {
         snug_text_add(text, "  %-16s %12.6g\n", e->metrics[i].name, e->metrics[i].value);
@@ -149,4 +155,15 @@ snug_status snug_evaluation_write(const snug_evaluation *evaluation, snug_format
         evaluation_text(evaluation, &report.text);
     }
     return snug_report_send(&report, write, context, err);
+}
+
+snug_status snug_evaluation_draw(const snug_evaluation *evaluation, const char *path,
+                                 snug_error *err)
+{
+    void *memory = NULL;
+    SNUG_TRY(
+        snug_heap_map(SNUG_CATEGORY_RUNTIME, SNUG_CONFUSION_MEMORY_BYTES, false, &memory, err));
+    const snug_status status = snug_confusion_picture_write(evaluation, path, memory, err);
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, memory, SNUG_CONFUSION_MEMORY_BYTES);
+    return status;
 }

@@ -9,6 +9,7 @@
 #include "api/run_log.h"
 #include "base/attr.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "monitor/enforce.h"
 #include "monitor/restart.h"
 #include "monitor/supervise.h"
@@ -51,7 +52,7 @@ static void say(const runner *run, bool important, const char *format, ...)
         return;
     }
     va_start(arguments, format);
-    (void)vsnprintf(line, sizeof line, format, arguments);
+    (void)vsnprintf(line, sizeof line, snug_translated_format(format), arguments);
     va_end(arguments);
     run->options->message(run->options->message_context, important, line);
 }
@@ -181,11 +182,11 @@ static void say_attempt(const runner *run, const snug_attempt *attempt)
     }
     say(run, attempt->cause != SNUG_CAUSE_COMMAND || attempt->signal != 0,
         "%s%s after %.1f s, peak %s (%s)", number, attempt->sentence, attempt->wall_s,
-        snug_size_text(attempt->peak_bytes, peak), attempt->peak_source);
+        snug_size_text(attempt->peak_bytes, peak), snug_translated(attempt->peak_source));
     if (attempt->left_behind > 0) {
         say(run, false, "%" PRId64 " %s outlived the command and %s killed", attempt->left_behind,
-            attempt->left_behind == 1 ? "process" : "processes",
-            attempt->left_behind == 1 ? "was" : "were");
+            snug_translated(attempt->left_behind == 1 ? "process" : "processes"),
+            snug_translated(attempt->left_behind == 1 ? "was" : "were"));
     }
     if (!attempt->clean) {
         say(run, true, "some of its processes cannot be killed and are still there");

@@ -4,6 +4,8 @@
 
 #define SNUG_PRINTF(format_index, first_index)                                                     \
     __attribute__((format(printf, format_index, first_index)))
+/* The result is a format that takes the arguments of this one. */
+#define SNUG_FORMAT_ARGUMENT(index) __attribute__((format_arg(index)))
 #define SNUG_NORETURN __attribute__((noreturn))
 /* For kernels whose shape is a constant argument: the call disappears, the loops unroll. */
 #define SNUG_ALWAYS_INLINE inline __attribute__((always_inline))

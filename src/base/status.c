@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/translate.h"
+
 static const char *const status_names[] = {
     [SNUG_OK] = "ok",
     [SNUG_CODE_USAGE] = "usage",
@@ -60,7 +62,7 @@ snug_status snug_error_set(snug_error *err, snug_status code, const char *file, 
     char message[SNUG_ERROR_MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(message, sizeof message, format, arguments);
+    (void)vsnprintf(message, sizeof message, snug_translated_format(format), arguments);
     va_end(arguments);
     make_one_line(message);
 
@@ -87,7 +89,8 @@ snug_status snug_error_prefix(snug_error *err, const char *format, ...)
     char message[SNUG_ERROR_MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    const int written = vsnprintf(message, sizeof message, format, arguments);
+    const int written =
+        vsnprintf(message, sizeof message, snug_translated_format(format), arguments);
     va_end(arguments);
     if (written < 0) {
         return err->code;

@@ -12,7 +12,10 @@ static inline bool snug_failed(snug_status status)
     return status != SNUG_OK;
 }
 
-/** Writes a new error into `err` (which may be NULL) and returns `code`. */
+/**
+ * Writes a new error into `err` (which may be NULL) and returns `code`. The format is looked up in
+ * the catalogue of messages, so it is a literal: no text from outside in it.
+ */
 snug_status snug_error_set(snug_error *err, snug_status code, const char *file, int line,
                            const char *format, ...) SNUG_PRINTF(5, 6);
 

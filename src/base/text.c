@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/limits.h"
+#include "base/translate.h"
+#include "base/utf8.h"
 
 void snug_text_init(snug_text *text, char *data, int64_t capacity)
 {
@@ -16,13 +18,10 @@ void snug_text_init(snug_text *text, char *data, int64_t capacity)
     data[0] = '\0';
 }
 
-void snug_text_add(snug_text *text, const char *format, ...)
+SNUG_PRINTF(2, 0) static void add_list(snug_text *text, const char *format, va_list arguments)
 {
     const int64_t room = text->capacity - text->length;
-    va_list arguments;
-    va_start(arguments, format);
     const int wanted = vsnprintf(text->data + text->length, (size_t)room, format, arguments);
-    va_end(arguments);
     if (wanted < 0) {
         text->data[text->length] = '\0';
         text->truncated = true;
@@ -45,6 +44,30 @@ void snug_text_add(snug_text *text, const char *format, ...)
     } else {
         text->length += wanted;
     }
+}
+
+void snug_text_add(snug_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_list(text, format, arguments);
+    va_end(arguments);
+}
+
+void snug_text_say(snug_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add_list(text, snug_translated_format(format), arguments);
+    va_end(arguments);
+}
+
+void snug_text_cell(snug_text *text, int64_t columns, const char *words)
+{
+    const int64_t wanted = columns < 0 ? -columns : columns;
+    const int64_t space = snug_max_i64(wanted - snug_utf8_columns(words), 0);
+    snug_text_add(text, "%*s%s%*s", columns > 0 ? (int)space : 0, "", words,
+                  columns < 0 ? (int)space : 0, "");
 }
 
 const char *snug_brief_text(const char *text, int64_t bytes, char out[SNUG_BRIEF_BYTES])

@@ -18,6 +18,13 @@ typedef struct snug_text {
 
 void snug_text_init(snug_text *text, char *data, int64_t capacity);
 void snug_text_add(snug_text *text, const char *format, ...) SNUG_PRINTF(2, 3);
+/** The same in the user's language: for what people read, never for JSON, CSV or other formats. */
+void snug_text_say(snug_text *text, const char *format, ...) SNUG_PRINTF(2, 3);
+/**
+ * Words in a field of so many columns of the terminal: right-aligned above 0, left-aligned below.
+ * printf counts bytes, and a Chinese character has three of them and fills two columns.
+ */
+void snug_text_cell(snug_text *text, int64_t columns, const char *words);
 
 enum { SNUG_BRIEF_BYTES = 64 };
 /** A text for a message, cut between characters with "..." behind when long; returns `out`. */

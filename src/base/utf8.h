@@ -14,4 +14,13 @@ int64_t snug_utf8_length(const char *text, int64_t bytes);
 /** Writes `code` (<= U+10FFFF, no surrogate) into `out` and returns its bytes, 1 to 4. */
 int64_t snug_utf8_write(uint32_t code, char out[4]);
 
+/**
+ * Columns that a text fills on a terminal: East Asian wide characters count two, combining marks
+ * none; a byte that is not UTF-8 counts one.
+ * @source  Unicode Standard Annex #11, values W and F, by blocks.
+ */
+int64_t snug_utf8_columns(const char *text);
+/** The most bytes of whole characters of `text` that fill at most `columns`. */
+int64_t snug_utf8_fit(const char *text, int64_t columns);
+
 #endif

@@ -88,6 +88,9 @@ typedef struct snug_settings {
     double training_mae_weight;           /* of mse_mae: 0.5 */
     double training_label_smoothing;      /* of classes */
     bool training_compute_metrics_online;
+    bool training_tensorboard;            /* events.out.tfevents.* in the run's folder */
+    snug_setting_text training_on_pressure; /* shrink | stop | warn */
+    bool training_strict_memory_check;    /* danger that stays stops, whoever causes it */
     bool training_persistent_workers;     /* accepted: workers are always persistent */
     bool training_pin_memory;             /* accepted: meaningful with a GPU only */
 

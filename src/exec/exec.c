@@ -166,6 +166,14 @@ snug_status snug_exec_init(const snug_program *program, snug_graph *graph, void 
         return SNUG_FAIL(err, SNUG_CODE_USAGE, "the plan is for at most %d threads, not %d",
                          program->threads, parallel->threads);
     }
+    for (int64_t b = 0; b < program->buffer_count; b++) {
+        const snug_plan_buffer *buffer = &program->buffers[b];
+        if (buffer->home != SNUG_HOME_MEMORY) {
+            SNUG_FAIL_DONE(err, SNUG_CODE_UNSUPPORTED,
+                           "the plan keeps '%s' in a file; this executor has no door to files",
+                           graph->tensors[buffer->tensor].name);
+        }
+    }
     SNUG_TRY_DONE(snug_arena_alloc(arena, (int64_t)sizeof(snug_exec), &memory, err));
     snug_exec *exec = memory;
     *exec = (snug_exec){

@@ -51,7 +51,8 @@ typedef struct snug_exec_calls {
  * @param parallel   At most program->threads threads; borrowed.
  * @param arena      Where the exec is put.
  * @param[out] out   The exec.
- * @return SNUG_CODE_UNSUPPORTED: an op has no kernel. SNUG_CODE_USAGE: too many threads.
+ * @return SNUG_CODE_UNSUPPORTED: an op has no kernel, or something lives elsewhere than in memory
+ *         (snug_home). SNUG_CODE_USAGE: too many threads.
  * @threads One step at a time over one arena base.
  */
 SNUG_MUST_CHECK snug_status snug_exec_init(const snug_program *program, snug_graph *graph,

@@ -24,11 +24,11 @@ static void choose_auto(const snug_probe *probe, snug_budget *budget, snug_text 
     budget->bytes = snug_max_i64(least, snug_min_i64(share, keeping));
     (void)snug_size_text(budget->bytes, size);
     if (share <= keeping) {
-        snug_text_add(origin, "%s = %d %% of what is free now", size, AUTO_PERCENT);
+        snug_text_say(origin, "%s = %d %% of what is free now", size, AUTO_PERCENT);
     } else if (keeping >= least) {
-        snug_text_add(origin, "%s = what is free now, keeping 1 GiB", size);
+        snug_text_say(origin, "%s = what is free now, keeping 1 GiB", size);
     } else {
-        snug_text_add(origin, "%s = %d %% of what is free now, which is little", size,
+        snug_text_say(origin, "%s = %d %% of what is free now, which is little", size,
                       AUTO_PERCENT_MIN);
     }
 }
@@ -76,14 +76,14 @@ snug_status snug_budget_choose(const char *text, const snug_probe *probe, snug_b
                              text);
         }
         budget.bytes = percent_of(probe->headroom_bytes, percent);
-        snug_text_add(&origin, "%s = %g %% of what is free now (%s)",
+        snug_text_say(&origin, "%s = %g %% of what is free now (%s)",
                       snug_size_text(budget.bytes, size), percent, probe->sentence);
     } else {
         SNUG_TRY(snug_size_parse(text, &budget.bytes, err));
         if (budget.bytes == 0) {
             return SNUG_FAIL(err, SNUG_CODE_USAGE, "a budget of '%s' holds nothing", text);
         }
-        snug_text_add(&origin, "%s as asked (%s)", snug_size_text(budget.bytes, size),
+        snug_text_say(&origin, "%s as asked (%s)", snug_size_text(budget.bytes, size),
                       probe->sentence);
     }
     *out = budget;

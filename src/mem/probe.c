@@ -26,32 +26,32 @@ static void add_reason(const snug_probe *probe, snug_text *text)
     (void)snug_size_text(probe->machine.total_bytes, total);
     switch (probe->bound) {
     case SNUG_BOUND_MACHINE:
-        snug_text_add(text, "bound by the machine's available memory (%s in all)", total);
+        snug_text_say(text, "bound by the machine's available memory (%s in all)", total);
         break;
     case SNUG_BOUND_CGROUP: {
         const snug_cgroup_level *level = &probe->group.levels[probe->bound_level];
-        snug_text_add(text, "bound by control group %s %s (%s, %s in use), not by host RAM (%s)",
+        snug_text_say(text, "bound by control group %s %s (%s, %s in use), not by host RAM (%s)",
                       level->path, level->limit_file, snug_size_text(level->limit_bytes, limit),
                       snug_size_text(level->usage_bytes, used), total);
         break;
     }
     case SNUG_BOUND_ADDRESS:
-        snug_text_add(text,
+        snug_text_say(text,
                       "bound by the process limit RLIMIT_AS (%s, %s in use), not by host RAM (%s)",
                       snug_size_text(probe->limits.address_bytes, limit),
                       snug_size_text(probe->process.address_bytes, used), total);
         break;
     case SNUG_BOUND_DATA:
-        snug_text_add(
+        snug_text_say(
             text, "bound by the process limit RLIMIT_DATA (%s, %s in use), not by host RAM (%s)",
             snug_size_text(probe->limits.data_bytes, limit),
             snug_size_text(probe->process.data_bytes, used), total);
         break;
     }
     if (probe->group.own_hidden) {
-        snug_text_add(text, "; the own control group cannot be seen");
+        snug_text_say(text, "; the own control group cannot be seen");
     } else if (probe->group.ancestors_hidden) {
-        snug_text_add(text, "; control groups above cannot be seen");
+        snug_text_say(text, "; control groups above cannot be seen");
     }
 }
 
@@ -70,7 +70,7 @@ void snug_probe_decide(snug_probe *probe)
     tighten(probe, SNUG_BOUND_DATA, -1,
             remaining(probe->limits.data_bytes, probe->process.data_bytes));
     snug_text_init(&text, probe->sentence, sizeof probe->sentence);
-    snug_text_add(&text, "%s free: ", snug_size_text(probe->headroom_bytes, size));
+    snug_text_say(&text, "%s free: ", snug_size_text(probe->headroom_bytes, size));
     add_reason(probe, &text);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "base/utf8.h"
 #include "monitor/analysis.h"
 
@@ -59,7 +60,7 @@ static void verdict_text(const snug_analysis_item *item, bool color, snug_text *
 {
     const snug_verdict *v = &item->verdict;
     snug_text_add(out, "%s%s%s", color ? tone_color(snug_verdict_tone(v)) : "",
-                  snug_verdict_name(v->kind), color ? RESET : "");
+                  snug_translated(snug_verdict_name(v->kind)), color ? RESET : "");
     snug_text_add(out, "  %s", color ? BOLD : "");
     add_clean(out, item->path);
     snug_text_add(out, "%s\n  ", color ? RESET : "");
@@ -75,15 +76,23 @@ static void figures_text(const snug_verdict *v, snug_text *out)
 {
     char sizes[3][SNUG_SIZE_TEXT_BYTES];
     char rate[SNUG_TIME_TEXT_BYTES];
-    snug_text_add(out, "\n  %-22s %12s %12s %12s %16s  %s\n", "memory", "start", "end", "peak",
-                  "per hour", "shape");
+    static const char *const heads[] = {"memory", "start", "end", "peak", "per hour", "shape"};
+    static const int64_t columns[] = {-22, 12, 12, 12, 16, -1};
+    snug_text_add(out, "\n ");
+    for (int i = 0; i < SNUG_COUNT(heads); i++) {
+        snug_text_add(out, i < 5 ? " " : "  ");
+        snug_text_cell(out, columns[i], snug_translated(heads[i]));
+    }
+    snug_text_add(out, "\n");
     for (int q = 0; q < SNUG_QUANTITY_COUNT; q++) {
         const snug_evidence *e = &v->evidence[q];
         if (e->known && (e->peak > 0 || q == (int)v->total)) {
-            snug_text_add(out, "  %-22s %12s %12s %12s %16s  %s\n",
-                          snug_quantity_words((snug_quantity)q), size_of(e->first, sizes[0]),
+            snug_text_add(out, "  ");
+            snug_text_cell(out, -22, snug_quantity_words((snug_quantity)q));
+            snug_text_add(out, " %12s %12s %12s %16s  %s\n", size_of(e->first, sizes[0]),
                           size_of(e->last, sizes[1]), size_of(e->peak, sizes[2]),
-                          snug_rate_text(e->trend.rate, rate), snug_trend_words(&e->trend));
+                          snug_rate_text(e->trend.rate, rate),
+                          snug_translated(snug_trend_words(&e->trend)));
         }
     }
 }
@@ -92,28 +101,28 @@ static void figures_text(const snug_verdict *v, snug_text *out)
 static void left_out_text(const snug_log *log, snug_text *out)
 {
     if (log->bad_lines > 0) {
-        snug_text_add(out, ", %" PRId64 " lines left out (the first is line %" PRId64 ")",
+        snug_text_say(out, ", %" PRId64 " lines left out (the first is line %" PRId64 ")",
                       log->bad_lines, log->bad_line);
     }
     if (log->back_samples > 0) {
-        snug_text_add(out, ", %" PRId64 " samples left out whose clock went back",
+        snug_text_say(out, ", %" PRId64 " samples left out whose clock went back",
                       log->back_samples);
     }
     if (log->cut) {
-        snug_text_add(out, ", the last line is cut");
+        snug_text_say(out, ", the last line is cut");
     }
     if (log->packed_cut) {
-        snug_text_add(out, ", the compressed file is damaged or cut at its end");
+        snug_text_say(out, ", the compressed file is damaged or cut at its end");
     }
     if (log->runs > 1) {
-        snug_text_add(out, ", the last of %" PRId64 " runs in it", log->runs);
+        snug_text_say(out, ", the last of %" PRId64 " runs in it", log->runs);
     }
 }
 
 void snug_log_words(const snug_log *log, snug_text *out)
 {
     char time[SNUG_TIME_TEXT_BYTES];
-    snug_text_add(out, "%s, %" PRId64 " samples over %s", snug_log_kind_name(log->kind),
+    snug_text_say(out, "%s, %" PRId64 " samples over %s", snug_log_kind_name(log->kind),
                   log->series.sample_count,
                   snug_time_text(snug_series_seconds(&log->series), time));
     left_out_text(log, out);
@@ -125,18 +134,20 @@ static void item_text(const snug_analysis_item *item, bool color, snug_text *out
     verdict_text(item, color, out);
     snug_text_add(out, "\n");
     for (int64_t i = 0; i < v->reason_count; i++) {
-        snug_text_add(out, "  %s %s\n", i == 0 ? "Because" : "       ", v->reasons[i]);
+        snug_text_add(out, "  ");
+        snug_text_cell(out, -7, i == 0 ? snug_translated("Because") : "");
+        snug_text_add(out, " %s\n", v->reasons[i]);
     }
     figures_text(v, out);
-    snug_text_add(out, "\n  Log     ");
+    snug_text_say(out, "\n  Log     ");
     snug_log_words(&item->log, out);
     snug_text_add(out, "\n");
     if (item->log.command[0] != '\0') {
-        snug_text_add(out, "  Command ");
+        snug_text_say(out, "  Command ");
         add_clean(out, item->log.command);
         snug_text_add(out, "\n");
     }
-    snug_text_add(out, "  Advice  %s\n", v->advice);
+    snug_text_say(out, "  Advice  %s\n", v->advice);
 }
 
 void snug_changes_find(const snug_analysis_item *before, const snug_analysis_item *after,
@@ -176,20 +187,28 @@ static void difference_text(const char *name, const snug_difference *d, bool rat
 {
     char texts[5][SNUG_TIME_TEXT_BYTES];
     snug_difference_texts(d, rate, texts);
-    snug_text_add(out, "  %-14s %14s %14s %16s", name, texts[0], texts[1], texts[2]);
+    snug_text_add(out, "  ");
+    snug_text_cell(out, -14, snug_translated(name));
+    snug_text_add(out, " %14s %14s %16s", texts[0], texts[1], texts[2]);
     if (isfinite(d->low)) {
-        snug_text_add(out, "  %s to %s%s", texts[3], texts[4], d->sure ? "" : " (may be chance)");
+        snug_text_say(out, "  %s to %s%s", texts[3], texts[4],
+                      d->sure ? "" : snug_translated(" (may be chance)"));
     }
     snug_text_add(out, "\n");
 }
 
 static void changes_text(const snug_analysis_item *const items[2], double *scratch, snug_text *out)
 {
+    static const char *const heads[] = {"before", "after", "difference", "95 % interval"};
     snug_changes found;
     snug_changes_find(items[0], items[1], scratch, &found);
-    snug_text_add(out, "\nBefore and after (%s)\n", snug_quantity_words(items[0]->verdict.total));
-    snug_text_add(out, "  %-14s %14s %14s %16s  %s\n", "", "before", "after", "difference",
-                  "95 % interval");
+    snug_text_say(out, "\nBefore and after (%s)\n", snug_quantity_words(items[0]->verdict.total));
+    snug_text_add(out, "%16s", "");
+    for (int i = 0; i < SNUG_COUNT(heads); i++) {
+        snug_text_add(out, i < 3 ? " " : "  ");
+        snug_text_cell(out, i < 2 ? 14 : i == 2 ? 16 : -1, snug_translated(heads[i]));
+    }
+    snug_text_add(out, "\n");
     difference_text("mean level", &found.level, false, out);
     difference_text("peak", &found.peak, false, out);
     difference_text("per hour", &found.rate, true, out);

@@ -6,6 +6,7 @@
 
 #include "base/attr.h"
 #include "base/json.h"
+#include "base/translate.h"
 
 /* How the fields are called where people read them. */
 static const struct {
@@ -45,14 +46,20 @@ static void add_figure(snug_text *out, snug_log_unit unit, double value)
 
 static void add_table(const snug_recorder *recorder, snug_text *out)
 {
-    snug_text_add(out, "%-20s %12s %12s %12s %12s\n", "", "lowest", "mean", "95 %", "highest");
+    static const char *const heads[] = {"lowest", "mean", "95 %", "highest"};
+    snug_text_add(out, "%20s", "");
+    for (int64_t i = 0; i < SNUG_COUNT(heads); i++) {
+        snug_text_add(out, " ");
+        snug_text_cell(out, 12, snug_translated(heads[i]));
+    }
+    snug_text_add(out, "\n");
     for (int64_t i = 0; i < SNUG_COUNT(rows); i++) {
         const snug_field_figures *figures = &recorder->history.figures[rows[i].field];
         const snug_log_unit unit = snug_log_fields[rows[i].field].unit;
         if (figures->count == 0 || (figures->high == 0 && unit == SNUG_UNIT_BYTES)) {
             continue;
         }
-        snug_text_add(out, "%-20s", rows[i].words);
+        snug_text_cell(out, -20, snug_translated(rows[i].words));
         add_figure(out, unit, figures->low);
         add_figure(out, unit, snug_figures_mean(figures));
         add_figure(out, unit, snug_figures_quantile(figures, 0.95));
@@ -69,18 +76,20 @@ static void add_peaks(const snug_recorder *recorder, snug_text *out)
     const snug_field_figures *group = &recorder->history.figures[SNUG_FIELD_CGROUP_PEAK];
     /* The kernel's figure may have been read before the last rise. */
     const double highest = recorder->history.figures[SNUG_FIELD_CGROUP].high;
-    snug_text_add(out, "Peak      %s sampled", snug_size_text((int64_t)sampled, size));
+    snug_text_say(out, "Peak      %s sampled", snug_size_text((int64_t)sampled, size));
     if (kernel > 0) {
-        snug_text_add(out, ", %s by the kernel%s", snug_size_text((int64_t)kernel, size),
-                      recorder->sampler.processes.count > 1 ? " for the largest process" : "");
+        snug_text_say(out, ", %s by the kernel%s", snug_size_text((int64_t)kernel, size),
+                      recorder->sampler.processes.count > 1
+                          ? snug_translated(" for the largest process")
+                          : "");
     }
     if (group->count > 0) {
-        snug_text_add(out, ", %s of the control group over its life",
+        snug_text_say(out, ", %s of the control group over its life",
                       snug_size_text((int64_t)fmax(group->high, highest), size));
     }
     snug_text_add(out, "\n");
     if (kernel > sampled * 1.02 && sampled > 0) {
-        snug_text_add(out, "          samples missed a peak of %s: a shorter --interval shows it\n",
+        snug_text_say(out, "          samples missed a peak of %s: a shorter --interval shows it\n",
                       snug_size_text((int64_t)kernel, size));
     }
 }
@@ -89,19 +98,20 @@ static void add_peaks(const snug_recorder *recorder, snug_text *out)
 static void add_advice(const snug_recorder *recorder, snug_text *out)
 {
     const snug_levels *levels = &recorder->levels;
-    snug_text_add(out, "Levels    notice %" PRId64 ", warning %" PRId64 ", danger %" PRId64 "\n",
+    snug_text_say(out, "Levels    notice %" PRId64 ", warning %" PRId64 ", danger %" PRId64 "\n",
                   levels->entered[SNUG_LEVEL_NOTICE], levels->entered[SNUG_LEVEL_WARNING],
                   levels->entered[SNUG_LEVEL_DANGER]);
     if (levels->highest != SNUG_LEVEL_OK) {
-        snug_text_add(out, "          %s after %.0f s: %s\n", snug_level_name(levels->highest),
-                      levels->highest_t, levels->highest_reason);
+        snug_text_say(out, "          %s after %.0f s: %s\n",
+                      snug_translated(snug_level_name(levels->highest)), levels->highest_t,
+                      levels->highest_reason);
     }
     if (levels->highest >= SNUG_LEVEL_WARNING) {
-        snug_text_add(out, "Advice    half the batch and twice the accumulation, at most 2 loader "
+        snug_text_say(out, "Advice    half the batch and twice the accumulation, at most 2 loader "
                            "workers,\n          no cache of the data, fewer saves, no plots\n");
     }
     if (recorder->oom_kills > 0) {
-        snug_text_add(out,
+        snug_text_say(out,
                       "Killed    the kernel killed %" PRId64
                       " time(s) in the control group for its limit\n",
                       recorder->oom_kills);
@@ -112,14 +122,15 @@ static void add_missing(const snug_recorder *recorder, snug_text *out)
 {
     const snug_field_figures *figures = recorder->history.figures;
     if (figures[SNUG_FIELD_PROCESSES].high > 1 && figures[SNUG_FIELD_PSS].count == 0) {
-        snug_text_add(out,
+        snug_text_say(out,
                       "Remark    resident counts a page once for each process that shares it; "
                       "the control group\n          counts it once, and so does --pss always\n");
     }
     for (int field = 0; field < SNUG_FIELD_COUNT; field++) {
         const char *why = recorder->sampler.why_not[field];
         if (why != NULL && recorder->history.figures[field].count == 0) {
-            snug_text_add(out, "Without   %s: %s\n", snug_log_fields[field].key, why);
+            snug_text_say(out, "Without   %s: %s\n", snug_log_fields[field].key,
+                          snug_translated(why));
         }
     }
 }
@@ -130,11 +141,11 @@ static void add_cost(const snug_recorder *recorder, snug_text *out)
     char rss[SNUG_SIZE_TEXT_BYTES];
     char own[SNUG_SIZE_TEXT_BYTES];
     snug_recorder_cost_read(recorder, &cost);
-    snug_text_add(out, "Cost      %.3f %% of a core (%.0f us a sample), %s resident, %s private",
+    snug_text_say(out, "Cost      %.3f %% of a core (%.0f us a sample), %s resident, %s private",
                   cost.cpu_percent, cost.microseconds, snug_size_text(cost.rss_bytes, rss),
                   snug_size_text(cost.private_bytes, own));
     if (cost.stall_ns_max > 0) {
-        snug_text_add(out, ", target held %.2f ms at most", (double)cost.stall_ns_max * 1e-6);
+        snug_text_say(out, ", target held %.2f ms at most", (double)cost.stall_ns_max * 1e-6);
     }
     snug_text_add(out, "\n");
 }
@@ -143,17 +154,17 @@ void snug_memory_report_text(const snug_recorder *recorder, const snug_watch_end
                              snug_text *out)
 {
     const double seconds = recorder->last.t;
-    snug_text_add(out, "Watched   %s", snug_target_name(recorder->options.target));
+    snug_text_say(out, "Watched   %s", snug_translated(snug_target_name(recorder->options.target)));
     if (recorder->target_pid != 0) {
         snug_text_add(out, " %" PRId64 " %.200s", recorder->target_pid, recorder->command);
     }
-    snug_text_add(out, "\nTime      %.1f s, %" PRId64 " samples, %" PRId64 " late", seconds,
+    snug_text_say(out, "\nTime      %.1f s, %" PRId64 " samples, %" PRId64 " late", seconds,
                   recorder->samples, recorder->late_count);
     if (end->reason[0] != '\0') {
-        snug_text_add(out, "; ended by %s", end->reason);
+        snug_text_say(out, "; ended by %s", end->reason);
     }
     if (end->exit_status >= 0) {
-        snug_text_add(out, ", status %d", end->exit_status);
+        snug_text_say(out, ", status %d", end->exit_status);
     }
     snug_text_add(out, "\n");
     add_table(recorder, out);
@@ -161,12 +172,12 @@ void snug_memory_report_text(const snug_recorder *recorder, const snug_watch_end
     add_advice(recorder, out);
     add_missing(recorder, out);
     if (recorder->log.lost_all > 0) {
-        snug_text_add(out, "Lost      %" PRId64 " lines of the log: the disk did not take them\n",
+        snug_text_say(out, "Lost      %" PRId64 " lines of the log: the disk did not take them\n",
                       recorder->log.lost_all);
     }
     add_cost(recorder, out);
     if (recorder->options.log_path != NULL) {
-        snug_text_add(out, "Next      snug analyze %s\n", recorder->options.log_path);
+        snug_text_say(out, "Next      snug analyze %s\n", recorder->options.log_path);
     }
 }
 

@@ -66,7 +66,7 @@ typedef struct snug_recorder_cost {
     int64_t stall_ns_max;  /* Longest read of smaps_rollup; 0: none was read. */
 } snug_recorder_cost;
 
-/** About 600 KiB, mapped once; few pages are touched. One owner at a time. */
+/** About 460 KiB, mapped once; few pages are touched. One owner at a time. */
 typedef struct snug_recorder {
     snug_recorder_options options;
     snug_sampler sampler;

@@ -36,7 +36,7 @@ typedef struct snug_sampler_options {
     bool no_gpu;
 } snug_sampler_options;
 
-/** What a sample is made of. Large: about 90 KiB. One owner at a time. */
+/** What a sample is made of. Large: about 120 KiB. One owner at a time. */
 typedef struct snug_sampler {
     snug_sampler_options options;
     snug_processes processes;

@@ -42,11 +42,11 @@ static snug_cause explain_kernel_kill(const snug_death *death, snug_text *text)
 {
     char peak[SNUG_SIZE_TEXT_BYTES];
     if (near_limit(death)) {
-        snug_text_add(text, "killed by the limit (%s, oom_kill +%" PRId64 ")",
+        snug_text_say(text, "killed by the limit (%s, oom_kill +%" PRId64 ")",
                       snug_rung_name(death->rung), death->group_kills);
         return SNUG_CAUSE_LIMIT;
     }
-    snug_text_add(text,
+    snug_text_say(text,
                   "killed for memory at %s, below its own limit: by the machine or by a control "
                   "group above",
                   snug_size_text(death->group_peak_bytes, peak));
@@ -57,13 +57,13 @@ static snug_cause explain_kernel_kill(const snug_death *death, snug_text *text)
 static snug_cause explain_foreign_kill(const snug_death *death, snug_text *text)
 {
     if (death->machine_kills > 0) {
-        snug_text_add(text,
+        snug_text_say(text,
                       "killed, most likely by the machine's OOM killer (/proc/vmstat oom_kill "
                       "+%" PRId64 " meanwhile)",
                       death->machine_kills);
         return SNUG_CAUSE_MACHINE;
     }
-    snug_text_add(text, "killed by SIGKILL from outside: not by the limit, and the kernel counted "
+    snug_text_say(text, "killed by SIGKILL from outside: not by the limit, and the kernel counted "
                         "no kill for memory");
     return SNUG_CAUSE_OUTSIDE;
 }
@@ -74,15 +74,15 @@ static snug_cause explain_own_end(const snug_death *death, snug_text *text)
     const bool failed = death->by_signal || death->status != 0;
     if (failed && death->rung == SNUG_RUNG_RLIMIT &&
         death->data_peak_bytes >= death->limit_bytes - death->limit_bytes / DATA_SHARE) {
-        snug_text_add(text, "failed, likely because of the limit: a process had %s of RLIMIT_DATA",
+        snug_text_say(text, "failed, likely because of the limit: a process had %s of RLIMIT_DATA",
                       snug_size_text(death->data_peak_bytes, data));
         return SNUG_CAUSE_LIMIT_LIKELY;
     }
     if (death->by_signal) {
-        snug_text_add(text, "ended by %s (%d) of its own", snug_signal_name(death->status),
+        snug_text_say(text, "ended by %s (%d) of its own", snug_signal_name(death->status),
                       death->status);
     } else {
-        snug_text_add(text, "finished, status %d", death->status);
+        snug_text_say(text, "finished, status %d", death->status);
     }
     return SNUG_CAUSE_COMMAND;
 }
@@ -92,18 +92,18 @@ snug_cause snug_death_explain(const snug_death *death, char out[SNUG_CAUSE_TEXT_
     snug_text text;
     snug_text_init(&text, out, SNUG_CAUSE_TEXT_BYTES);
     if (death->watch_over) {
-        snug_text_add(&text, "killed by the limit: the watch found its processes above it");
+        snug_text_say(&text, "killed by the limit: the watch found its processes above it");
         return SNUG_CAUSE_LIMIT;
     }
     if (death->time_over) {
-        snug_text_add(&text, "stopped because its time was over");
+        snug_text_say(&text, "stopped because its time was over");
         return SNUG_CAUSE_TIME;
     }
     if (death->group_kills > 0) {
         return explain_kernel_kill(death, &text);
     }
     if (death->stops > 0) {
-        snug_text_add(&text, "stopped on request");
+        snug_text_say(&text, "stopped on request");
         return SNUG_CAUSE_USER;
     }
     if (death->was_killed) {

@@ -10,6 +10,7 @@
 #include "base/attr.h"
 #include "base/sort.h"
 #include "base/text.h"
+#include "base/translate.h"
 
 static const double MIB = 1048576.0;
 /*
@@ -49,7 +50,7 @@ const char *snug_quantity_words(snug_quantity quantity)
                                         "memory of the machine",
                                         "GPU memory"};
     _Static_assert(SNUG_COUNT(words) == SNUG_QUANTITY_COUNT, "words for each");
-    return words[quantity];
+    return snug_translated(words[quantity]);
 }
 
 const char *snug_trend_words(const snug_trend *trend)
@@ -63,9 +64,13 @@ const char *snug_time_text(double seconds, char out[SNUG_TIME_TEXT_BYTES])
 {
     const double s = fmax(seconds, 0);
     if (!isfinite(seconds)) {
-        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "never");
+        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%s", snug_translated("never"));
     } else if (s < 99.5) {
         (void)snprintf(out, SNUG_TIME_TEXT_BYTES, s < 9.95 ? "%.1f s" : "%.0f s", s);
+    } else if (s < 599.5) {
+        const double whole = floor(s + 0.5);
+        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%.0f min %.0f s", floor(whole / 60),
+                       fmod(whole, 60));
     } else if (s < 99.5 * 60) {
         (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%.0f min", s / 60);
     } else if (s < 48 * 3600) {
@@ -73,9 +78,9 @@ const char *snug_time_text(double seconds, char out[SNUG_TIME_TEXT_BYTES])
         (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%.0f h %.0f min", floor(minutes / 60),
                        fmod(minutes, 60));
     } else if (s < 1000 * 86400.0) {
-        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%.1f days", s / 86400);
+        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, snug_translated_format("%.1f days"), s / 86400);
     } else {
-        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "more than 1000 days");
+        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%s", snug_translated("more than 1000 days"));
     }
     return out;
 }
@@ -102,8 +107,8 @@ SNUG_PRINTF(2, 3) static void add_reason(snug_verdict *out, const char *format, 
         return;
     }
     va_start(arguments, format);
-    (void)vsnprintf(out->reasons[out->reason_count++], SNUG_VERDICT_REASON_BYTES, format,
-                    arguments);
+    (void)vsnprintf(out->reasons[out->reason_count++], SNUG_VERDICT_REASON_BYTES,
+                    snug_translated_format(format), arguments);
     va_end(arguments);
 }
 
@@ -136,7 +141,8 @@ static void find_evidence(const snug_series *series, snug_quantity quantity, snu
     out->last = out->floors.y[out->floors.count - 1];
     if (out->trend.shape != SNUG_TREND_SHORT) {
         out->first = out->trend.level_first;
-        out->last = out->trend.level_last;
+        /* What was fitted may stand a little above what was seen. */
+        out->last = fmin(out->trend.level_last, out->peak);
     }
 }
 
@@ -154,7 +160,7 @@ static double growth_of(const snug_evidence *evidence)
 static bool rises_late(const snug_evidence *evidence, snug_trend_shape shape)
 {
     const double enough = GROWTH_SHARE * fmax(fabs(evidence->last), 16 * MIB);
-    return evidence->known && evidence->trend.shape == shape &&
+    return evidence->known && !evidence->trend.undecided && evidence->trend.shape == shape &&
            evidence->trend.late_growth >= enough;
 }
 
@@ -338,19 +344,20 @@ static void say_projection(snug_verdict *out)
     }
     (void)bytes_text(out->limit, limit);
     if (out->exceeded) {
-        snug_text_add(&text, "exceeded: the peak of %s is above the limit of %s",
+        snug_text_say(&text, "exceeded: the peak of %s is above the limit of %s",
                       bytes_text(out->peak, peak), limit);
     } else if (!isnan(out->reach_s)) {
-        snug_text_add(
-            &text, "reaches the limit of %s in %s (between %s and %s) at this rate", limit,
-            snug_time_text(out->reach_s, times[0]), snug_time_text(out->reach_s_early, times[1]),
-            isinf(out->reach_s_late) ? "never" : snug_time_text(out->reach_s_late, times[2]));
+        snug_text_say(&text, "reaches the limit of %s in %s (between %s and %s) at this rate",
+                      limit, snug_time_text(out->reach_s, times[0]),
+                      snug_time_text(out->reach_s_early, times[1]),
+                      isinf(out->reach_s_late) ? snug_translated("never")
+                                               : snug_time_text(out->reach_s_late, times[2]));
     } else {
-        snug_text_add(&text, "fits: the peak of %s is %.0f %% of the limit of %s",
+        snug_text_say(&text, "fits: the peak of %s is %.0f %% of the limit of %s",
                       bytes_text(out->peak, peak), 100 * out->peak / out->limit, limit);
     }
     if (out->limit_of_group) {
-        snug_text_add(&text, " (of the control group)");
+        snug_text_say(&text, " (of the control group)");
     }
 }
 
@@ -359,10 +366,10 @@ static void say_growth(const snug_verdict *out, snug_text *text)
     char rate[SNUG_TIME_TEXT_BYTES];
     char low[SNUG_TIME_TEXT_BYTES];
     char high[SNUG_TIME_TEXT_BYTES];
-    snug_text_add(text, "%s grows by %s (99 %% interval %s to %s)%s",
+    snug_text_say(text, "%s grows by %s (99 %% interval %s to %s)%s",
                   snug_quantity_words(out->source), snug_rate_text(out->rate, rate),
                   snug_rate_text(out->rate_low, low), snug_rate_text(out->rate_high, high),
-                  out->faster ? ", faster and faster" : "");
+                  out->faster ? snug_translated(", faster and faster") : "");
 }
 
 static void say_fragmentation(const snug_verdict *out, snug_text *text)
@@ -371,10 +378,10 @@ static void say_fragmentation(const snug_verdict *out, snug_text *text)
     const snug_evidence *e = &out->evidence[out->source];
     if (grows(e)) {
         say_growth(out, text);
-        snug_text_add(text, ", while what the program holds itself stands still");
+        snug_text_say(text, ", while what the program holds itself stands still");
         return;
     }
-    snug_text_add(text,
+    snug_text_say(text,
                   "%s grows ever slower and is not given back: +%s in the second half of the run",
                   snug_quantity_words(out->source), bytes_text(e->trend.late_growth, size));
 }
@@ -382,7 +389,7 @@ static void say_fragmentation(const snug_verdict *out, snug_text *text)
 static void say_copies(const snug_verdict *out, snug_text *text)
 {
     char size[SNUG_SIZE_TEXT_BYTES];
-    snug_text_add(text,
+    snug_text_say(text,
                   "%s rises by %s while resident memory stands still: pages shared after a fork "
                   "become copies",
                   snug_quantity_words(out->source),
@@ -397,7 +404,7 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
     snug_text text;
     snug_text_init(&text, out->sentence, sizeof out->sentence);
     if (out->exact) {
-        snug_text_add(&text,
+        snug_text_say(&text,
                       "%s grew by %s over %lld rounds at the same place (%s), by the program's "
                       "own count",
                       snug_category_name(out->category),
@@ -413,10 +420,10 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
         if (grows(e)) {
             say_growth(out, &text);
         } else {
-            snug_text_add(&text, "%s rises by %s", snug_quantity_words(out->source),
+            snug_text_say(&text, "%s rises by %s", snug_quantity_words(out->source),
                           bytes_text(growth_of(e), size));
         }
-        snug_text_add(&text, "; the kernel gives it up under pressure");
+        snug_text_say(&text, "; the kernel gives it up under pressure");
         break;
     case SNUG_VERDICT_FRAGMENTATION:
         say_fragmentation(out, &text);
@@ -425,28 +432,28 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
         say_copies(out, &text);
         break;
     case SNUG_VERDICT_STEP:
-        snug_text_add(&text, "%s %s by %s", snug_quantity_words(out->source),
-                      e->trend.step_height > 0 ? "rose" : "fell",
+        snug_text_say(&text, "%s %s by %s", snug_quantity_words(out->source),
+                      snug_translated(e->trend.step_height > 0 ? "rose" : "fell"),
                       bytes_text(fabs(e->trend.step_height), size));
-        snug_text_add(&text, " after %s and stayed there",
+        snug_text_say(&text, " after %s and stayed there",
                       snug_time_text(e->trend.step_at - log->series.bins[0].t_first, time));
         break;
     case SNUG_VERDICT_WARMING_UP:
-        snug_text_add(&text, "%s still rises, towards about %s", snug_quantity_words(out->source),
+        snug_text_say(&text, "%s still rises, towards about %s", snug_quantity_words(out->source),
                       bytes_text(e->trend.plateau, size));
         break;
     case SNUG_VERDICT_STABLE:
-        snug_text_add(&text, "%s stays at %s", snug_quantity_words(out->source),
+        snug_text_say(&text, "%s stays at %s", snug_quantity_words(out->source),
                       bytes_text(e->last, size));
         break;
     default:
         if (e->trend.undecided) {
-            snug_text_add(&text,
+            snug_text_say(&text,
                           "%s grew by %s in %s, which may be a start or a leak: watch longer",
                           snug_quantity_words(out->source), bytes_text(growth_of(e), size),
                           snug_time_text(out->seconds, time));
         } else {
-            snug_text_add(&text, "%lld samples over %s are too few to say anything",
+            snug_text_say(&text, "%lld samples over %s are too few to say anything",
                           (long long)log->series.sample_count, snug_time_text(out->seconds, time));
         }
         break;
@@ -470,7 +477,7 @@ static void say_advice(snug_verdict *out)
     _Static_assert(SNUG_COUNT(advice) == SNUG_VERDICT_COUNT, "advice for each");
     snug_text text;
     snug_text_init(&text, out->advice, sizeof out->advice);
-    snug_text_add(&text, "%s", advice[out->kind]);
+    snug_text_add(&text, "%s", snug_translated(advice[out->kind]));
 }
 
 static void say_stretches(const snug_evidence *e, snug_verdict *out)
@@ -482,7 +489,7 @@ static void say_stretches(const snug_evidence *e, snug_verdict *out)
         return;
     }
     add_reason(out, "%s: %s over %lld floors of %s%s%s, noise %s", snug_quantity_words(out->source),
-               snug_trend_words(&e->trend), (long long)e->trend.points,
+               snug_translated(snug_trend_words(&e->trend)), (long long)e->trend.points,
                snug_time_text(e->floors.window_s, time), e->floors.epochs ? " (epochs)" : "",
                e->floors.period_s > 0 ? " (one period of the curve each)" : "", noise);
     if (grows(e)) {
@@ -505,7 +512,7 @@ static void say_reasons(const snug_log *log, snug_verdict *out)
                                q == SNUG_QUANTITY_CGROUP_CACHE;
         if (important && e->known && q != (int)out->source && e->last >= 8 * MIB) {
             add_reason(out, "%s beside it: %s, %s (%s)", snug_quantity_words((snug_quantity)q),
-                       bytes_text(e->last, sizes[0]), snug_trend_words(&e->trend),
+                       bytes_text(e->last, sizes[0]), snug_translated(snug_trend_words(&e->trend)),
                        snug_rate_text(e->trend.rate, rate));
         }
     }

@@ -6,11 +6,11 @@
 #include "base/checked.h"
 #include "base/json.h"
 
-static const char schema[] = "snug.certificate/1";
+static const char schema[] = "snug.certificate/2";
 
 enum {
     LOOP_COLUMNS = 6,
-    BUFFER_COLUMNS = 11,
+    BUFFER_COLUMNS = 13,
     SEGMENT_COLUMNS = 7,
     CALL_COLUMNS = 2 + SNUG_NODE_INPUTS_MAX + SNUG_NODE_OUTPUTS_MAX,
     COLUMNS_MAX = CALL_COLUMNS,
@@ -20,8 +20,8 @@ enum {
 static const char *const loop_columns[LOOP_COLUMNS] = {"first_call",  "call_count", "tile",
                                                        "stage_first", "stage_last", "kind"};
 static const char *const buffer_columns[BUFFER_COLUMNS] = {
-    "tensor", "category", "persistent", "whole",     "global", "samples",
-    "bytes",  "first",    "last",       "zero_loop", "offset"};
+    "tensor", "category", "persistent", "whole",  "global", "samples",    "bytes",
+    "first",  "last",     "zero_loop",  "offset", "home",   "moved_bytes"};
 static const char *const segment_columns[SEGMENT_COLUMNS] = {
     "stage_first", "stage_last",   "mode",         "keep_sources",
     "variant",     "forward_tile", "backward_tile"};
@@ -107,9 +107,9 @@ static void call_row(const snug_plan_call *c, int64_t *row)
 static void buffer_row(const snug_plan_buffer *b, int64_t *row)
 {
     const int64_t values[BUFFER_COLUMNS] = {
-        b->tensor, (int64_t)b->category, b->persistent, b->whole,
-        b->global, b->samples,           b->bytes,      b->first,
-        b->last,   b->zero_loop,         b->offset};
+        b->tensor, (int64_t)b->category, b->persistent,    b->whole, b->global,
+        b->samples, b->bytes,            b->first,         b->last,  b->zero_loop,
+        b->offset,  (int64_t)b->home,    b->moved_bytes};
     memcpy(row, values, sizeof values);
 }
 
@@ -397,8 +397,13 @@ static snug_status read_buffers(reader *r, snug_program *p, snug_error *err)
     for (int64_t i = 0; i < p->buffer_count; i++) {
         SNUG_TRY(read_row(r, row, BUFFER_COLUMNS, err));
         if (!fits_i32(row, 6) || !fits_i32(&row[7], 3) || row[1] < 0 ||
-            row[1] >= SNUG_CATEGORY_COUNT || row[5] < 0) {
+            row[1] >= SNUG_CATEGORY_COUNT || row[5] < 0 || row[12] < 0) {
             return too_large(err);
+        }
+        if (row[11] < 0 || row[11] >= SNUG_HOME_COUNT) {
+            return SNUG_FAIL(err, SNUG_CODE_FORMAT,
+                             "buffer %lld of the certificate lives in an unknown home, %lld",
+                             (long long)i, (long long)row[11]);
         }
         p->buffers[i] = (snug_plan_buffer){.tensor = (snug_tensor_id)row[0],
                                            .category = (snug_category)row[1],
@@ -410,7 +415,9 @@ static snug_status read_buffers(reader *r, snug_program *p, snug_error *err)
                                            .first = (int32_t)row[7],
                                            .last = (int32_t)row[8],
                                            .zero_loop = (int32_t)row[9],
-                                           .offset = row[10]};
+                                           .offset = row[10],
+                                           .home = (snug_home)row[11],
+                                           .moved_bytes = row[12]};
     }
     SNUG_TRY(expect(r, SNUG_JSON_ARRAY_END, NULL, err));
     return SNUG_OK;

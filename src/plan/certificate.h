@@ -9,7 +9,7 @@
 int64_t snug_certificate_bytes(const snug_program *program, const snug_graph *graph);
 
 /**
- * Writes schema "snug.certificate/1": sizes first, the names of the graph's nodes and tensors, then
+ * Writes schema "snug.certificate/2": sizes first, the names of the graph's nodes and tensors, then
  * loops, calls, buffers and segments as rows of integers under named columns.
  */
 void snug_certificate_write(const snug_program *program, const snug_graph *graph, snug_text *out);

@@ -30,6 +30,7 @@ typedef struct solver {
     int64_t budget;
     double at_most; /* Seconds; slower plans are not of interest. */
     double *rest;   /* [stage_count + 1] No plan of the stages from here on is faster. */
+    double *least;  /* [option] Nor is one that goes through this option and on from there. */
     int32_t front_max;
     entry *entries; /* Of all fronts, each with room for front_max + 1. */
     front *fronts;  /* [2 * (stage_count + 1)] */
@@ -194,8 +195,8 @@ static void bound_rest(solver *s)
         for (int32_t j = i; j < n; j++) {
             const int64_t k = (int64_t)i * n + j;
             for (int32_t o = s->chain->first[k]; o < s->chain->first[k + 1]; o++) {
-                const double seconds = least_seconds(&s->chain->options[o]) + s->rest[j + 1];
-                s->rest[i] = seconds < s->rest[i] ? seconds : s->rest[i];
+                s->least[o] = least_seconds(&s->chain->options[o]) + s->rest[j + 1];
+                s->rest[i] = s->least[o] < s->rest[i] ? s->least[o] : s->rest[i];
             }
         }
     }
@@ -211,14 +212,40 @@ static snug_status solver_init(solver *s, snug_arena *scratch, snug_error *err)
     SNUG_TRY(snug_arena_array(scratch, (states + 1) * room, (int64_t)sizeof(entry), &memory, err));
     s->entries = memory;
     s->spare = s->entries + states * room;
-    SNUG_TRY(snug_arena_array(scratch, (int64_t)s->chain->stage_count + 1, (int64_t)sizeof(double),
-                              &memory, err));
+    const int64_t cuts = (int64_t)s->chain->stage_count + 1;
+    const int64_t options = s->chain->first[(cuts - 1) * (cuts - 1)];
+    SNUG_TRY(snug_arena_array(scratch, cuts + options, (int64_t)sizeof(double), &memory, err));
     s->rest = memory;
+    s->least = s->rest + cuts;
     bound_rest(s);
     for (int64_t f = 0; f < states; f++) {
         s->fronts[f].begin = (int32_t)(f * room);
     }
     return SNUG_OK;
+}
+
+/* Extends all partial plans before cut i by all segments that begin there. */
+static void extend_all(solver *s, int32_t i, bool boundary_kept)
+{
+    const snug_chain *chain = s->chain;
+    const front f = s->fronts[2 * i + (boundary_kept ? 1 : 0)];
+    const entry *list = &s->entries[f.begin];
+    for (int32_t j = i; j < chain->stage_count && f.count > 0; j++) {
+        const int64_t k = (int64_t)i * chain->stage_count + j;
+        for (int32_t o = chain->first[k]; o < chain->first[k + 1]; o++) {
+            int32_t e = 0;
+            /* Entries are faster and faster, but for the search for the smallest. */
+            while (s->goal == SNUG_CHAIN_FASTEST && e < f.count &&
+                   list[e].seconds + s->least[o] > s->at_most) {
+                e++;
+            }
+            /* They keep more and more: after the first that is too large all are. */
+            bool fits = true;
+            for (; e < f.count && fits; e++) {
+                fits = extend(s, f.begin + e, boundary_kept, i, j, o);
+            }
+        }
+    }
 }
 
 static void walk_back(const solver *s, int32_t last, snug_chain_answer *out)
@@ -258,19 +285,8 @@ snug_status snug_chain_solve(const snug_chain *chain, snug_chain_goal goal, int6
     s.fronts[0].count = 1;
     s.entries[s.fronts[0].begin] = (entry){.parent = -1};
     for (int32_t i = 0; i < n; i++) {
-        for (int32_t kept = 0; kept < 2; kept++) {
-            const front f = s.fronts[2 * i + kept];
-            for (int32_t j = i; j < n; j++) {
-                const int64_t k = (int64_t)i * n + j;
-                for (int32_t o = chain->first[k]; o < chain->first[k + 1]; o++) {
-                    /* Entries keep more and more: after the first that is too large all are. */
-                    bool fits = true;
-                    for (int32_t e = 0; e < f.count && fits; e++) {
-                        fits = extend(&s, f.begin + e, kept == 1, i, j, o);
-                    }
-                }
-            }
-        }
+        extend_all(&s, i, false);
+        extend_all(&s, i, true);
     }
     out->possible = false;
     int32_t best = -1;

@@ -538,9 +538,16 @@ static snug_status add_persistent(assembly *a, snug_error *err)
             if (p->place[t] != SNUG_PLACE_PERSISTENT || parameter != (pass == 0)) {
                 continue;
             }
-            const snug_plan_buffer model = {
-                .tensor = t, .category = category_of(p, t), .persistent = true};
-            SNUG_TRY(add_buffer(a, &model, snug_problem_bytes(p, 0, t), &a->fixed[t], err));
+            const int64_t bytes = snug_problem_bytes(p, 0, t);
+            const snug_home home = (snug_home)p->home[t];
+            /* What lives elsewhere comes once a step and goes back once. */
+            const snug_plan_buffer model = {.tensor = t,
+                                            .category = category_of(p, t),
+                                            .persistent = true,
+                                            .home = home,
+                                            .moved_bytes =
+                                                home == SNUG_HOME_MEMORY ? 0 : 2 * bytes};
+            SNUG_TRY(add_buffer(a, &model, bytes, &a->fixed[t], err));
             a->program->buffers[a->fixed[t]].offset = offset;
             offset += a->program->buffers[a->fixed[t]].bytes + p->canary_bytes;
         }

@@ -5,24 +5,90 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/svg.h"
+#include "base/translate.h"
+
+const char *snug_home_name(snug_home home)
+{
+    static const char *const names[SNUG_HOME_COUNT] = {
+        [SNUG_HOME_MEMORY] = "memory", [SNUG_HOME_FILE] = "file"};
+    SNUG_ASSERT((int32_t)home >= 0 && home < SNUG_HOME_COUNT);
+    return names[home];
+}
+
+void snug_plan_tiers(const snug_program *program, int64_t out[SNUG_HOME_COUNT])
+{
+    memset(out, 0, SNUG_HOME_COUNT * sizeof *out);
+    for (int64_t b = 0; b < program->buffer_count; b++) {
+        const snug_plan_buffer *one = &program->buffers[b];
+        out[one->home] += one->persistent ? one->bytes : 0;
+    }
+}
 
 static bool is_live(const snug_plan_buffer *b, int32_t call)
 {
     return b->persistent || (b->first <= call && call <= b->last);
 }
 
-/* Bytes that some live buffer covers: in-place buffers share theirs. */
-static int64_t covered_bytes(const snug_program *program, int32_t call)
+/* Transient buffers that live somewhere in a few consecutive calls. */
+enum { NEAR_CALLS = 32, NEAR_MAX = 2048 };
+typedef struct vicinity {
+    int64_t persistent_bytes;
+    int32_t count; /* NEAR_MAX: there are more; then all buffers are looked at. */
+    int32_t index[NEAR_MAX];
+} vicinity;
+
+static void look_around(const snug_program *program, int32_t first, int32_t last, vicinity *near)
 {
-    int64_t total = 0;
-    for (int64_t b = 0; b < program->buffer_count; b++) {
+    near->persistent_bytes = 0;
+    near->count = 0;
+    for (int32_t b = 0; b < program->buffer_count; b++) {
         const snug_plan_buffer *one = &program->buffers[b];
-        int64_t own = is_live(one, call) ? one->bytes : 0;
-        for (int64_t o = 0; o < program->buffer_count && own > 0; o++) {
-            const snug_plan_buffer *other = &program->buffers[o];
+        near->persistent_bytes += one->persistent ? one->bytes : 0;
+        if (!one->persistent && one->first <= last && one->last >= first &&
+            near->count < NEAR_MAX) {
+            near->index[near->count++] = b;
+        }
+    }
+}
+
+/* The k-th of the buffers nearby; NULL behind the last. */
+static const snug_plan_buffer *near_buffer(const snug_program *program, const vicinity *near,
+                                           int64_t k)
+{
+    if (near->count == NEAR_MAX) {
+        return k < program->buffer_count ? &program->buffers[k] : NULL;
+    }
+    return k < near->count ? &program->buffers[near->index[k]] : NULL;
+}
+
+static bool passes(const snug_plan_buffer *b, int32_t call)
+{
+    return !b->persistent && is_live(b, call);
+}
+
+/* Bytes of what is live, those shared counted more than once: an upper bound. */
+static int64_t summed_bytes(const snug_program *program, const vicinity *near, int32_t call)
+{
+    int64_t total = near->persistent_bytes;
+    const snug_plan_buffer *b;
+    for (int64_t k = 0; (b = near_buffer(program, near, k)) != NULL; k++) {
+        total += passes(b, call) ? b->bytes : 0;
+    }
+    return total;
+}
+
+/* Bytes that some live buffer covers: in-place buffers share theirs. */
+static int64_t covered_bytes(const snug_program *program, const vicinity *near, int32_t call)
+{
+    int64_t total = near->persistent_bytes;
+    const snug_plan_buffer *one;
+    const snug_plan_buffer *other;
+    for (int64_t k = 0; (one = near_buffer(program, near, k)) != NULL; k++) {
+        int64_t own = passes(one, call) ? one->bytes : 0;
+        for (int64_t o = 0; own > 0 && (other = near_buffer(program, near, o)) != NULL; o++) {
             /* Of two that share an offset the larger counts; of equals the first. */
-            if (o != b && is_live(other, call) && other->offset == one->offset &&
-                (other->bytes > one->bytes || (other->bytes == one->bytes && o < b))) {
+            if (other->offset == one->offset && o != k && passes(other, call) &&
+                (other->bytes > one->bytes || (other->bytes == one->bytes && o < k))) {
                 own = 0;
             }
         }
@@ -91,15 +157,15 @@ void snug_plan_find_peak(const snug_program *program, snug_plan_peak *out)
 {
     int64_t most = -1;
     *out = (snug_plan_peak){.call = -1, .node = -1};
+    vicinity near = {0};
     for (int32_t c = 0; c < program->call_count; c++) {
-        int64_t sum = 0; /* A cheap upper bound first. */
-        for (int64_t b = 0; b < program->buffer_count; b++) {
-            sum += is_live(&program->buffers[b], c) ? program->buffers[b].bytes : 0;
+        if (c % NEAR_CALLS == 0) {
+            look_around(program, c, c + NEAR_CALLS - 1, &near);
         }
-        if (sum > most) {
-            sum = covered_bytes(program, c);
-            if (sum > most) {
-                most = sum;
+        if (summed_bytes(program, &near, c) > most) {
+            const int64_t covered = covered_bytes(program, &near, c);
+            if (covered > most) {
+                most = covered;
                 out->call = c;
                 out->node = program->calls[c].node;
             }
@@ -118,7 +184,8 @@ void snug_plan_name_consumers(const snug_plan_peak *peak, const snug_graph *grap
         const bool scratch = c->tensor < 0;
         const char *name = scratch ? (c->node >= 0 ? graph->nodes[c->node].name : "?")
                                    : graph->tensors[c->tensor].name;
-        snug_text_add(out, "%s%s'%s' %s", k == 0 ? "" : ", ", scratch ? "workspace of " : "", name,
+        snug_text_add(out, "%s%s'%s' %s", k == 0 ? "" : ", ",
+                      scratch ? snug_translated("workspace of ") : "", name,
                       snug_size_text(c->bytes, size));
     }
 }
@@ -167,25 +234,30 @@ void snug_plan_explain(const snug_program *program, const snug_graph *graph, snu
     char size[SNUG_SIZE_TEXT_BYTES];
     snug_plan_peak peak;
     snug_plan_find_peak(program, &peak);
-    snug_text_add(out, "arena %s", snug_size_text(program->arena_bytes, size));
+    snug_text_say(out, "arena %s", snug_size_text(program->arena_bytes, size));
     if (peak.call >= 0) {
-        snug_text_add(out, ", fullest while '%s' runs", graph->nodes[peak.node].name);
+        snug_text_say(out, ", fullest while '%s' runs", graph->nodes[peak.node].name);
     }
     snug_text_add(out, "\n");
-    snug_text_add(out, "largest at the peak: ");
+    snug_text_say(out, "largest at the peak: ");
     snug_plan_name_consumers(&peak, graph, out);
-    snug_text_add(out, "\nbatch %lld, micro-batch %lld\n", (long long)program->batch,
+    snug_text_say(out, "\nbatch %lld, micro-batch %lld\n", (long long)program->batch,
                   (long long)program->micro_batch);
     for (int64_t s = 0; s < program->segment_count; s++) {
         const snug_plan_segment *segment = &program->segments[s];
-        snug_text_add(out, "  stages %3d to %3d  %-28s", segment->stage_first, segment->stage_last,
-                      program->mode == SNUG_PLAN_TRAIN ? mode_text(segment->mode) : "forward");
-        snug_text_add(out, "  tile %lld", (long long)segment->forward_tile);
+        snug_text_say(out, "  stages %3d to %3d  ", segment->stage_first, segment->stage_last);
+        snug_text_cell(out, -28,
+                       snug_translated(program->mode == SNUG_PLAN_TRAIN ? mode_text(segment->mode)
+                                                                        : "forward"));
+        snug_text_say(out, "  tile %lld", (long long)segment->forward_tile);
         if (segment->backward_tile > 0) {
             snug_text_add(out, " / %lld%s", (long long)segment->backward_tile,
-                          segment->keep_sources ? ", inputs kept" : "");
+                          segment->keep_sources ? snug_translated(", inputs kept") : "");
         }
-        snug_text_add(out, segment->variant > 0 ? "  variant %d  " : "  ", segment->variant);
+        if (segment->variant > 0) {
+            snug_text_say(out, "  variant %d", segment->variant);
+        }
+        snug_text_add(out, "  ");
         name_segment(program, graph, segment, out);
         snug_text_add(out, "\n");
     }

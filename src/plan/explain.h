@@ -27,6 +27,12 @@ typedef struct snug_plan_peak {
                                                               not among them. */
 } snug_plan_peak;
 
+/** "memory", "file". */
+const char *snug_home_name(snug_home home);
+
+/** Bytes of parameters and states by where they live. */
+void snug_plan_tiers(const snug_program *program, int64_t out[SNUG_HOME_COUNT]);
+
 /** Finds the peak. @threads Reentrant. */
 void snug_plan_find_peak(const snug_program *program, snug_plan_peak *out);
 

@@ -9,6 +9,14 @@
 #include "base/category.h"
 #include "graph/graph.h"
 
+/** Where a parameter or a state lives between the calls that use it. Other homes than memory have
+ * their place in plans and certificates; no planner chooses them yet and no executor has them. */
+typedef enum snug_home {
+    SNUG_HOME_MEMORY, /* In the arena, always. */
+    SNUG_HOME_FILE,   /* In a file; its buffer holds what has been fetched. */
+    SNUG_HOME_COUNT
+} snug_home;
+
 /** A region of the arena. Calls refer to buffers by index. */
 typedef struct snug_plan_buffer {
     snug_tensor_id tensor; /* -1: scratch of a call. */
@@ -21,6 +29,8 @@ typedef struct snug_plan_buffer {
     int32_t first, last; /* Calls (indices) between which its bytes are its own, loops included. */
     int32_t zero_loop;   /* Zeroed before this loop of the first micro-batch; -1: never. */
     int64_t offset;      /* In the arena. */
+    snug_home home;      /* MEMORY but for persistent buffers. */
+    int64_t moved_bytes; /* What a step moves between home and arena; MEMORY: 0. */
 } snug_plan_buffer;
 
 /** One node run once per tile. Buffer indices; -1 where the node has no such tensor. */

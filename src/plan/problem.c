@@ -87,6 +87,7 @@ static snug_status allocate(snug_plan_problem *p, snug_arena *arena, snug_error 
     SNUG_PROBLEM_ARRAY(active, nodes);
     SNUG_PROBLEM_ARRAY(stage, nodes);
     SNUG_PROBLEM_ARRAY(place, tensors);
+    SNUG_PROBLEM_ARRAY(home, tensors);
     SNUG_PROBLEM_ARRAY(producer, tensors);
     SNUG_PROBLEM_ARRAY(last_stage, tensors);
     SNUG_PROBLEM_ARRAY(bytes, tensors * p->variant_count);

@@ -35,6 +35,7 @@ typedef struct snug_plan_problem {
     int32_t *stage; /* [node] Forward, backward and sources; -1: update or inactive. */
     int32_t stage_count;
     uint8_t *place;         /* [tensor] snug_place. */
+    uint8_t *home;          /* [tensor] snug_home of PERSISTENT ones: memory, all of them so far. */
     snug_node_id *producer; /* [tensor] The active node that makes it, or -1. */
     int32_t *last_stage;    /* [tensor] FORWARD: highest stage of a forward reader; -1: none. */
     int64_t *bytes;         /* [variant][tensor] Of a sample, or of the whole; not padded. */

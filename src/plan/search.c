@@ -224,7 +224,7 @@ static snug_status search_all(search *s, snug_error *err)
     snug_plan_straight(p, &s->choice);
     SNUG_TRY(add_candidate(s, err));
     if (!s->request->straight) {
-        SNUG_TRY(snug_segments_measure(&s->emitter, s->scratch, &s->segments, err));
+        SNUG_TRY(snug_segments_measure(&s->emitter, true, s->scratch, &s->segments, err));
         for (int32_t m = 0; m < p->micro_count; m++) {
             SNUG_TRY(search_micro(s, p->micros[m], err));
         }
@@ -313,6 +313,16 @@ static snug_status refuse(search *s, int32_t smallest, snug_error *err)
                      (long long)program.persistent_bytes, list);
 }
 
+/* The chosen plan is packed as well as can be, though it fits as it is. */
+static snug_status tighten(search *s, candidate *c, snug_error *err)
+{
+    if (c->effort != SNUG_PACKING_THOROUGH &&
+        c->arena_bytes > c->bound_bytes + c->bound_bytes / 200) {
+        SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
+    }
+    return SNUG_OK;
+}
+
 /* Chooses among the candidates; -1: none fits. */
 static snug_status choose(search *s, int32_t *out, snug_error *err)
 {
@@ -351,6 +361,7 @@ snug_status snug_plan_make(const snug_plan_request *request, snug_arena *arena, 
     if (chosen < 0) {
         SNUG_TRY_DONE(refuse(s, smallest, err));
     }
+    SNUG_TRY_DONE(tighten(s, &s->candidates[chosen], err));
     load_candidate(s, &s->candidates[chosen]);
     SNUG_TRY_DONE(snug_plan_build(&s->emitter, &s->choice, s->candidates[chosen].effort, arena,
                                   scratch, &program, err));

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "plan/alike.h"
 
 /* Working memory of the measuring, per tensor. */
 typedef struct measure {
@@ -20,6 +21,9 @@ typedef struct measure {
     int32_t *last_use;     /* [tensor] Position in the loop at hand. */
     int32_t *first_write;  /* [tensor] */
     int64_t *alive;        /* [position] Bytes a sample at it. */
+    snug_alike alike;
+    uint64_t *keys;    /* [stage * stages + stage] Of the segments so far. */
+    int64_t gradients; /* Alive in the backward loop of the segment at hand. */
 } measure;
 
 static int64_t each(const measure *m, int32_t variant, snug_tensor_id t)
@@ -351,7 +355,7 @@ static snug_status measure_option(measure *m, int32_t i, int32_t j, snug_segment
     } else {
         measure_kept(m, i, j, o);
     }
-    o->gradients = gradients_alive(m, i, j);
+    o->gradients = m->gradients;
     return SNUG_OK;
 }
 
@@ -409,9 +413,34 @@ static int32_t variants_between(const snug_plan_problem *p, int32_t i, int32_t j
     return count;
 }
 
-static snug_status measure_segment(measure *m, int32_t i, int32_t j, snug_error *err)
+/* Options of an earlier segment of the same form; false: there is none. What loops take is shared.
+ */
+static bool copy_alike(measure *m, int32_t i, int32_t j)
+{
+    snug_segments *out = m->out;
+    const int32_t n = m->p->stage_count;
+    const uint64_t key = m->keys[i * n + j];
+    for (int32_t s = 0; s < i; s++) {
+        const int32_t k = s * n + s + j - i;
+        if (m->keys[k] != key) {
+            continue;
+        }
+        for (int32_t o = out->first[k]; o < out->first[k + 1]; o++) {
+            out->options[out->option_count] = out->options[o];
+            out->options[out->option_count++].gradients = m->gradients;
+        }
+        return true;
+    }
+    return false;
+}
+
+static snug_status measure_segment(measure *m, int32_t i, int32_t j, bool share, snug_error *err)
 {
     const snug_plan_problem *p = m->p;
+    m->gradients = gradients_alive(m, i, j);
+    if (share && copy_alike(m, i, j)) {
+        return SNUG_OK;
+    }
     const bool train = p->mode == SNUG_PLAN_TRAIN;
     const bool fused = train && j == p->stage_count - 1;
     const int32_t variants = variants_between(p, i, j);
@@ -432,8 +461,8 @@ static snug_status measure_segment(measure *m, int32_t i, int32_t j, snug_error 
     return SNUG_OK;
 }
 
-snug_status snug_segments_measure(snug_emitter *emitter, snug_arena *arena, snug_segments *out,
-                                  snug_error *err)
+snug_status snug_segments_measure(snug_emitter *emitter, bool share, snug_arena *arena,
+                                  snug_segments *out, snug_error *err)
 {
     const snug_plan_problem *p = emitter->problem;
     const int64_t n = p->stage_count;
@@ -455,11 +484,17 @@ snug_status snug_segments_measure(snug_emitter *emitter, snug_arena *arena, snug
     SNUG_TRY(measure_init(&m, emitter, out, arena, err));
     find_boundaries(&m);
     add_fixed(&m);
+    SNUG_TRY(snug_alike_init(&m.alike, p, m.lowest_reader, m.boundary, arena, err));
+    SNUG_TRY(snug_arena_array(arena, n * n, (int64_t)sizeof(uint64_t), &memory, err));
+    m.keys = memory;
     for (int32_t i = 0; i < n; i++) {
+        uint64_t inner = 0;
         for (int32_t j = 0; j < n; j++) {
             out->first[i * n + j] = out->option_count;
             if (j >= i) {
-                SNUG_TRY(measure_segment(&m, i, j, err));
+                inner = snug_alike_grow(&m.alike, inner, i, j);
+                m.keys[i * n + j] = snug_alike_key(&m.alike, i, j, inner);
+                SNUG_TRY(measure_segment(&m, i, j, share, err));
             }
         }
     }

@@ -38,9 +38,15 @@ typedef struct snug_segments {
     int64_t loss_bytes;
 } snug_segments;
 
-/** Measures all segments. */
-SNUG_MUST_CHECK snug_status snug_segments_measure(snug_emitter *emitter, snug_arena *arena,
-                                                  snug_segments *out, snug_error *err);
+/**
+ * Measures all segments.
+ *
+ * @param share  Segments of the same form are measured once (plan/alike.h); the result is the same.
+ * @param arena  Where the arrays are put.
+ */
+SNUG_MUST_CHECK snug_status snug_segments_measure(snug_emitter *emitter, bool share,
+                                                  snug_arena *arena, snug_segments *out,
+                                                  snug_error *err);
 
 /** The chain for one micro-batch; arrays in `arena`. */
 SNUG_MUST_CHECK snug_status snug_segments_chain(const snug_segments *segments, int64_t micro,

@@ -155,6 +155,12 @@ static snug_status check_buffers(checker *k, snug_error *err)
             buffer->bytes > p->arena_bytes || buffer->offset > p->arena_bytes - buffer->bytes) {
             return SNUG_WRONG("buffer %lld lies outside the arena", (long long)b);
         }
+        if ((int32_t)buffer->home < 0 || buffer->home >= SNUG_HOME_COUNT ||
+            (buffer->home == SNUG_HOME_MEMORY
+                 ? buffer->moved_bytes != 0
+                 : !buffer->persistent || buffer->moved_bytes < buffer->bytes)) {
+            return SNUG_WRONG("buffer %lld has no such home", (long long)b);
+        }
         if (buffer->tensor < 0) {
             continue;
         }

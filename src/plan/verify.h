@@ -8,6 +8,7 @@
  * Runs the program on the bookkeeping of an arena instead of the arena, for a full batch and for
  * the smallest one, and checks that
  *
+ *   - only parameters and states live elsewhere than in the arena, and then bytes are moved;
  *   - every index, tile, micro-batch and offset is in range, tiles and micro-batches are multiples
  *     of the ops' sample groups (or whole), buffers are large enough for what they hold;
  *   - whatever a node reads was written for exactly these samples, and nothing else was written

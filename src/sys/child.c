@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/translate.h"
 #include "sys/file_inside.h"
 
 /* In the child, between fork and exec: only calls that are safe there. */
@@ -182,11 +183,11 @@ static snug_status start_failed(const snug_child_options *options, const start_f
     }
     if (failure->code == SNUG_CHILD_NOT_EXECUTABLE) {
         return SNUG_FAIL(err, SNUG_CODE_IO, "cannot run '%.200s': %s", options->arguments[0],
-                         strerror(failure->reason));
+                         snug_translated(strerror(failure->reason)));
     }
     return SNUG_FAIL(err, options->group_procs != NULL ? SNUG_CODE_LIMIT : SNUG_CODE_IO,
                      "cannot set up '%.200s': %s", options->arguments[0],
-                     strerror(failure->reason));
+                     snug_translated(strerror(failure->reason)));
 }
 
 snug_status snug_child_start(const snug_child_options *options, int64_t *out_pid, int *out_code,

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "sys/file_inside.h"
 
 /* One system call moves at most 2 GiB; a rounder figure keeps signals responsive. */
@@ -18,7 +19,7 @@ snug_status snug_file_fail(snug_error *err, const char *action, const char *path
 {
     const bool full = reason == ENOSPC || reason == EDQUOT;
     return SNUG_FAIL(err, full ? SNUG_CODE_FULL : SNUG_CODE_IO, "cannot %s '%s': %s", action, path,
-                     strerror(reason));
+                     snug_translated(strerror(reason)));
 }
 
 int snug_file_open_raw(const char *path, int flags)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/translate.h"
 #include "sys/child.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -51,11 +52,11 @@ bool snug_group_limit(snug_group *group, int64_t limit_bytes, snug_text *why)
     (void)snprintf(number, sizeof number, "%" PRId64, limit_bytes);
     const int reason = write_word(group->folder, file, number);
     if (reason != 0) {
-        snug_text_add(why, "%s cannot be set: %s", file, strerror(reason));
+        snug_text_say(why, "%s cannot be set: %s", file, snug_translated(strerror(reason)));
         return false;
     }
     if (!snug_cgroup_number(group->folder, file, &kept) || kept > limit_bytes) {
-        snug_text_add(why, "%s does not keep what is set", file);
+        snug_text_say(why, "%s does not keep what is set", file);
         return false;
     }
     group->limit_bytes = kept;
@@ -89,10 +90,10 @@ static bool hands_memory_down(const char *parent, const char *folder, snug_text 
     if (reason == 0 && has_file(folder, "memory.max")) {
         return true;
     }
-    snug_text_add(why, "%s does not hand memory down: %s", parent,
-                  reason == EBUSY ? "it has processes of its own"
-                  : reason != 0   ? strerror(reason)
-                                  : "no memory controller");
+    snug_text_say(why, "%s does not hand memory down: %s", parent,
+                  reason == EBUSY ? snug_translated("it has processes of its own")
+                  : reason != 0   ? snug_translated(strerror(reason))
+                                  : snug_translated("no memory controller"));
     return false;
 }
 
@@ -104,19 +105,19 @@ static bool make_below(const char *parent, int32_t version, const char *name, in
     snug_group group = {.version = version};
     if (snprintf(group.folder, sizeof group.folder, "%s/%s", parent, name) >=
         (int)sizeof group.folder - 16) {
-        snug_text_add(why, "the path of the group is too long");
+        snug_text_say(why, "the path of the group is too long");
         return false;
     }
     /* A folder that is there already is a dead process's of the same number. */
     (void)rmdir(group.folder);
     if (mkdir(group.folder, 0755) != 0) {
-        snug_text_add(why, "%s: %s", parent, strerror(errno));
+        snug_text_add(why, "%s: %s", parent, snug_translated(strerror(errno)));
         return false;
     }
     bool good = version == 1 || hands_memory_down(parent, group.folder, why);
     good = good && snug_group_limit(&group, limit_bytes, why);
     if (good && !snug_child_can_join(snug_group_procs(&group, procs))) {
-        snug_text_add(why, "no process may be moved into %s", group.folder);
+        snug_text_say(why, "no process may be moved into %s", group.folder);
         good = false;
     }
     if (!good) {

@@ -11,11 +11,13 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "sys/procfs.h"
 
 #if !defined(MADV_POPULATE_WRITE)
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL and pages are touched.   \
-                                */
+#define MADV_POPULATE_WRITE                                                                        \
+    23 /* Linux 5.14; older kernels answer EINVAL and pages are touched.                           \
+        */
 #endif
 
 enum { HEAP_HUGE_BYTES = 2 << 20, MALLOC_THRESHOLD_BYTES = 256 << 10, MALLOC_PAD_BYTES = 64 << 10 };
@@ -123,18 +125,29 @@ snug_status snug_heap_map(snug_category category, int64_t bytes, bool populate, 
     if (memory == MAP_FAILED) {
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "the system has no %s for %s: %s",
                          snug_size_text(bytes, size), snug_category_name(category),
-                         strerror(errno));
+                         snug_translated(strerror(errno)));
     }
     if (populate && !populate_pages(memory, rounded)) {
         const int reason = errno;
         (void)munmap(memory, (size_t)rounded);
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "the system has no pages for %s of %s: %s",
                          snug_size_text(bytes, size), snug_category_name(category),
-                         strerror(reason));
+                         snug_translated(strerror(reason)));
     }
     account(category, rounded);
     *out = memory;
     return SNUG_OK;
+}
+
+void snug_heap_shrink(snug_category category, void *memory, int64_t old_bytes, int64_t new_bytes)
+{
+    const int64_t page = page_bytes();
+    const int64_t before = snug_align_up(old_bytes, page), after = snug_align_up(new_bytes, page);
+    SNUG_ASSERT(new_bytes > 0 && new_bytes <= old_bytes);
+    if (after < before) {
+        (void)munmap((unsigned char *)memory + after, (size_t)(before - after));
+        account(category, after - before);
+    }
 }
 
 void snug_heap_unmap(snug_category category, void *memory, int64_t bytes)
@@ -212,13 +225,15 @@ snug_status snug_heap_seal(bool limit_process, int64_t slack_bytes, snug_error *
             return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the kernel does not tell VmData");
         }
         if (getrlimit(RLIMIT_DATA, &limit) != 0) {
-            return SNUG_FAIL(err, SNUG_CODE_IO, "cannot read RLIMIT_DATA: %s", strerror(errno));
+            return SNUG_FAIL(err, SNUG_CODE_IO, "cannot read RLIMIT_DATA: %s",
+                             snug_translated(strerror(errno)));
         }
         const rlim_t wanted = (rlim_t)process.data_bytes + (rlim_t)slack_bytes;
         if (limit.rlim_cur == RLIM_INFINITY || wanted < limit.rlim_cur) {
             const struct rlimit tight = {.rlim_cur = wanted, .rlim_max = limit.rlim_max};
             if (setrlimit(RLIMIT_DATA, &tight) != 0) {
-                return SNUG_FAIL(err, SNUG_CODE_IO, "cannot set RLIMIT_DATA: %s", strerror(errno));
+                return SNUG_FAIL(err, SNUG_CODE_IO, "cannot set RLIMIT_DATA: %s",
+                                 snug_translated(strerror(errno)));
             }
             limit_before = limit;
             limit_changed = true;

@@ -20,6 +20,9 @@ SNUG_MUST_CHECK snug_status snug_heap_map(snug_category category, int64_t bytes,
 /** Gives back what snug_heap_map gave; NULL is allowed. `bytes` as asked. */
 void snug_heap_unmap(snug_category category, void *memory, int64_t bytes);
 
+/** Gives the end of what snug_heap_map gave back, so that `new_bytes` stay; sealed or not. */
+void snug_heap_shrink(snug_category category, void *memory, int64_t old_bytes, int64_t new_bytes);
+
 /** An arena that grows through snug_heap_map in blocks of at least `block_bytes`. */
 void snug_heap_arena_init(snug_arena *arena, const char *name, snug_category category,
                           int64_t block_bytes);

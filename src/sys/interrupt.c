@@ -1,4 +1,5 @@
 #include "sys/interrupt.h"
+#include "base/translate.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,11 +29,13 @@ snug_status snug_interrupt_catch(snug_error *err)
     }
     (void)sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, &before_int) != 0) {
-        return SNUG_FAIL(err, SNUG_CODE_IO, "cannot catch SIGINT: %s", strerror(errno));
+        return SNUG_FAIL(err, SNUG_CODE_IO, "cannot catch SIGINT: %s",
+                         snug_translated(strerror(errno)));
     }
     if (sigaction(SIGTERM, &action, &before_term) != 0) {
         (void)sigaction(SIGINT, &before_int, NULL);
-        return SNUG_FAIL(err, SNUG_CODE_IO, "cannot catch SIGTERM: %s", strerror(errno));
+        return SNUG_FAIL(err, SNUG_CODE_IO, "cannot catch SIGTERM: %s",
+                         snug_translated(strerror(errno)));
     }
     seen_signal = 0;
     caught = true;

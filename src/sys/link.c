@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/translate.h"
 #include "sys/file.h"
 
 static snug_status link_failed(const char *path, snug_error *err)
 {
     const snug_status code = errno == ENOSPC || errno == EDQUOT ? SNUG_CODE_FULL : SNUG_CODE_IO;
-    return SNUG_FAIL(err, code, "cannot make the link '%s': %s", path, strerror(errno));
+    return SNUG_FAIL(err, code, "cannot make the link '%s': %s", path,
+                     snug_translated(strerror(errno)));
 }
 
 snug_status snug_link_replace(const char *target, const char *path, snug_error *err)

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/translate.h"
 #include "sys/heap.h"
 
 /* Sanitizers keep their per-thread state on the stack and make frames larger. */
@@ -83,7 +84,7 @@ snug_status snug_thread_start(snug_thread *thread, const char *name, int64_t sta
         snug_heap_unmap(SNUG_CATEGORY_RUNTIME, stack, bytes);
         *thread = before;
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "cannot start thread '%s': %s", name,
-                         strerror(code));
+                         snug_translated(strerror(code)));
     }
     return SNUG_OK;
 }

@@ -18,6 +18,7 @@ struct snug_family {
     const char *const *metric_names; /* Of the figures that an evaluation has over all. */
     int32_t metric_count;            /* <= SNUG_METRICS_MAX */
     int32_t score; /* Whose rise makes a checkpoint the best: 1 + its number; 0: the loss's fall. */
+    bool classes; /* Evaluations have a confusion. */
     int64_t own_bytes;
     int64_t graph_nodes_max, graph_tensors_max; /* Of the largest model. */
 

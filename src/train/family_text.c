@@ -308,7 +308,7 @@ static void close_output(snug_session *session)
 static void describe(const snug_session *session, snug_text *text)
 {
     const snug_text_own *own = own_of(session);
-    snug_text_add(text, "Model      %s of '%s', %.2f M parameters, %lld classes, %d tokens",
+    snug_text_say(text, "Model      %s of '%s', %.2f M parameters, %lld classes, %d tokens",
                   own->config.model_type, own->folder, (double)session->parameter_count / 1e6,
                   (long long)own->model.classes, own->options.max_length);
     for (int32_t b = own->options.bucket_count - 2; b >= 0; b--) {
@@ -317,7 +317,7 @@ static void describe(const snug_session *session, snug_text *text)
                       own->options.bucket_length[b]);
     }
     snug_text_add(text, "%s\n", own->options.bucket_count > 1 ? ")" : "");
-    snug_text_add(text, "Data       %lld training, %lld validation and %lld test texts\n",
+    snug_text_say(text, "Data       %lld training, %lld validation and %lld test texts\n",
                   (long long)session->data.sample_count[0],
                   (long long)session->data.sample_count[1],
                   (long long)session->data.sample_count[2]);
@@ -349,6 +349,7 @@ const snug_family snug_family_text = {
     .metric_names = metric_names,
     .metric_count = METRICS,
     .score = 1,
+    .classes = true,
     .own_bytes = (int64_t)sizeof(snug_text_own),
     .graph_nodes_max = SNUG_GRAPH_NODES_MAX,
     .graph_tensors_max = SNUG_GRAPH_TENSORS_MAX,

@@ -389,12 +389,12 @@ static void close_output(snug_session *session)
 static void describe(const snug_session *session, snug_text *text)
 {
     const snug_timeseries_facts *facts = &own_of(session)->facts;
-    snug_text_add(text,
+    snug_text_say(text,
                   "Model      %s, %.2f M parameters, %lld inputs, %lld targets, window %lld\n",
                   session->settings.model_name, (double)session->parameter_count / 1e6,
                   (long long)facts->input_count, (long long)facts->target_count,
                   (long long)facts->window_rows);
-    snug_text_add(text, "Data       %lld files, %lld training and %lld validation windows\n",
+    snug_text_say(text, "Data       %lld files, %lld training and %lld validation windows\n",
                   (long long)facts->file_count, (long long)session->data.sample_count[0],
                   (long long)session->data.sample_count[1]);
 }

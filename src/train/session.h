@@ -31,6 +31,7 @@ typedef struct snug_session_bytes {
     int64_t source;  /* Loader: ring, cache, scratch. */
     int64_t threads; /* Stacks of the compute pool and the workers. */
     int64_t buffers; /* Checkpoint, journal, metrics. */
+    int64_t watch;   /* Memory log and what else goes on beside the steps; training only. */
 } snug_session_bytes;
 
 /** Pointers of a run that the buffers' block is divided into. */
@@ -97,6 +98,7 @@ struct snug_session {
     /* Found and decided by the open. */
     snug_arena setup;      /* Runtime category: graph and plans. */
     snug_mark graphs_mark; /* Of the set-up arena: what is before the graphs. */
+    snug_mark programs_mark; /* What is before the programs. */
     snug_arena index_arena;
     snug_probe probe;
     snug_budget budget;
@@ -131,6 +133,7 @@ struct snug_session {
     int64_t source_bytes;
     void *arena_memory;
     snug_session_bucket *active; /* Of the batch begun. */
+    struct snug_session_watch *watch; /* NULL: nothing is watched. */
     snug_exec_calls calls;
     snug_session_shown shown;
     snug_session_buffers buffers;
@@ -201,6 +204,17 @@ SNUG_MUST_CHECK snug_status snug_session_measure_costs(snug_session *session, sn
 
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);
+
+/**
+ * Between two steps: plans anew within `peak_bytes` of the whole process, or as little as there is,
+ * without workers, and gives the rest of the arena back. Weights, states and the position stay.
+ * @param[out] out_peak  Of the new plan, for the whole process; 0: there is no smaller one.
+ */
+SNUG_MUST_CHECK snug_status snug_session_shrink(snug_session *session, int64_t peak_bytes,
+                                                int64_t *out_peak, snug_error *err);
+
+/** Shuts the door to the heap for the steps to come. */
+SNUG_MUST_CHECK snug_status snug_session_seal(snug_error *err);
 
 /** Bytes of everything in snug_session_buffers. */
 int64_t snug_session_buffers_size(const snug_session *session);

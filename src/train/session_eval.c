@@ -254,6 +254,11 @@ done:
     return status;
 }
 
+bool snug_session_has_classes(const snug_session *session)
+{
+    return session->family->classes;
+}
+
 int32_t snug_session_metrics(const snug_session *session, snug_metric out[SNUG_METRICS_MAX])
 {
     return snug_family_metrics(session->family, out);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/translate.h"
 #include "optim/optim.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
@@ -23,7 +24,7 @@ void snug_session_message(const snug_session *session, snug_message_level level,
         return;
     }
     va_start(arguments, format);
-    const int written = vsnprintf(text, sizeof text, format, arguments);
+    const int written = vsnprintf(text, sizeof text, snug_translated_format(format), arguments);
     va_end(arguments);
     if (written >= 0) {
         session->observer->message(session->observer->context, level, text);

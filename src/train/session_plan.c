@@ -7,12 +7,15 @@
 #include "base/assert.h"
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "data/ring.h"
 #include "mem/ledger.h"
 #include "plan/explain.h"
 #include "sys/heap.h"
+#include "sys/procfs.h"
 #include "train/family.h"
 #include "train/session.h"
+#include "train/session_watch.h"
 
 enum {
     /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md.
@@ -20,7 +23,7 @@ enum {
     TOUCH_BYTES = 1024 << 10,
     /* The floor differs by some pages from run to run, as the kernel maps files around a fault; the
      * smallest budget is named with room for that, so that the next run keeps to it. */
-    FLOOR_SLACK_BYTES = 512 << 10,
+    FLOOR_SLACK_BYTES = 768 << 10,
     PLAN_TRIES = 4,
     PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
     REPORT_BYTES = 64 << 10
@@ -32,6 +35,13 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     snug_heap_usage usage;
     snug_session_bytes *bytes = &session->bytes;
     int64_t floor = 0;
+    snug_heap_usage_read(&usage);
+    if (session->arena_memory != NULL) {
+        /* In the middle of a run only the loader is another; the rest is in memory as planned. */
+        bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + session->data.source_bytes;
+        bytes->threads = snug_pool_bytes(session->threads);
+        return SNUG_OK;
+    }
     snug_heap_trim_malloc();
     SNUG_TRY(snug_floor_read(&floor, err));
     snug_heap_usage_read(&usage);
@@ -41,13 +51,15 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     bytes->threads = snug_pool_bytes(session->threads) +
                      session->settings.data_num_workers * snug_thread_bytes(SNUG_RING_STACK_BYTES);
     bytes->buffers = snug_session_buffers_size(session);
+    bytes->watch = session->has_train ? snug_session_watch_bytes() : 0;
     return SNUG_OK;
 }
 
 static int64_t beside_arena(const snug_session *session)
 {
     const snug_session_bytes *bytes = &session->bytes;
-    return bytes->floor + bytes->setup + bytes->source + bytes->threads + bytes->buffers;
+    return bytes->floor + bytes->setup + bytes->source + bytes->threads + bytes->buffers +
+           bytes->watch;
 }
 
 static snug_status plan_one(snug_session *session, snug_session_bucket *bucket, snug_plan_mode mode,
@@ -158,8 +170,8 @@ static snug_status plan_within(snug_session *session, int64_t left, snug_mark st
 static void name_knobs(const snug_session *session, snug_text *text)
 {
     for (int32_t i = 0; i < session->knob_count; i++) {
-        snug_text_add(text, "%s%s=%s", i == 0 ? "; would fit: " : ", ", session->knobs[i].knob->key,
-                      session->knobs[i].value);
+        snug_text_add(text, "%s%s=%s", i == 0 ? snug_translated("; would fit: ") : ", ",
+                      session->knobs[i].knob->key, session->knobs[i].value);
     }
 }
 
@@ -167,7 +179,7 @@ static void name_knobs(const snug_session *session, snug_text *text)
 static void say_too_small(snug_session *session)
 {
     char asked[SNUG_SIZE_TEXT_BYTES], beside[SNUG_SIZE_TEXT_BYTES], arena[SNUG_SIZE_TEXT_BYTES];
-    char list[512], other[256];
+    char list[512], other[320];
     snug_plan_peak peak;
     snug_text text, changes;
     snug_text_init(&text, list, sizeof list);
@@ -176,6 +188,10 @@ static void say_too_small(snug_session *session)
     snug_plan_name_consumers(&peak, &snug_session_main(session)->graph, &text);
     session->knob_count = session->has_train ? snug_session_knobs(session, session->knobs) : 0;
     name_knobs(session, &changes);
+    if (session->minimum_budget_bytes >
+        beside_arena(session) + session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES) {
+        snug_text_say(&changes, "; what was prepared is kept: the next run may need less");
+    }
     session->plan_error = (snug_error){0};
     session->plan_status = SNUG_FAIL(
         &session->plan_error, SNUG_CODE_BUDGET,
@@ -187,9 +203,25 @@ static void say_too_small(snug_session *session)
         snug_size_text(session->plan_facts.minimum_arena_bytes, arena), list, other);
 }
 
+/** Preparing the data and measuring costs took memory for a while; the kernel remembers. */
+static snug_status count_preparation(snug_session *session, snug_error *err)
+{
+    snug_process_memory memory;
+    if (session->arena_memory != NULL) {
+        return SNUG_OK; /* In the middle of a run it is long over. */
+    }
+    SNUG_TRY(snug_procfs_process("", 0, &memory, err));
+    session->predicted_peak_bytes =
+        snug_max_i64(session->predicted_peak_bytes, memory.resident_peak_bytes);
+    session->minimum_budget_bytes =
+        snug_max_i64(session->minimum_budget_bytes, memory.resident_peak_bytes + TOUCH_BYTES);
+    return SNUG_OK;
+}
+
 snug_status snug_session_make_plan(snug_session *session, snug_error *err)
 {
     const snug_mark start = snug_arena_mark(&session->setup);
+    session->programs_mark = start;
     SNUG_TRY(measure_bytes(session, err));
     for (int32_t i = 0; i < PLAN_TRIES; i++) {
         /* A budget of 0 means no limit to the planner; one that is spent must still fail. The last
@@ -206,6 +238,7 @@ snug_status snug_session_make_plan(snug_session *session, snug_error *err)
             break;
         }
     }
+    SNUG_TRY(count_preparation(session, err));
     session->fits = !snug_failed(session->plan_status) &&
                     session->predicted_peak_bytes <= session->budget.bytes;
     if (!session->fits) {
@@ -244,7 +277,7 @@ void snug_session_plan(const snug_session *session, snug_plan_summary *out)
     memcpy(out->category_bytes, peak.category_bytes, sizeof peak.category_bytes);
     out->category_bytes[SNUG_CATEGORY_DATA] += bytes->source;
     out->category_bytes[SNUG_CATEGORY_RUNTIME] +=
-        bytes->floor + bytes->setup + bytes->threads + bytes->buffers;
+        bytes->floor + bytes->setup + bytes->threads + bytes->buffers + bytes->watch;
     for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
         sum += out->category_bytes[c];
     }
@@ -269,6 +302,19 @@ static void write_knobs(const snug_session *session, snug_json_writer *json)
         snug_json_object_end(json);
     }
     snug_json_array_end(json);
+}
+
+/** Bytes of parameters and states by where they live. */
+static void write_tiers(const snug_session *session, snug_json_writer *json)
+{
+    int64_t bytes[SNUG_HOME_COUNT];
+    snug_plan_tiers(snug_session_program(session), bytes);
+    snug_json_object_begin(json);
+    for (int32_t h = 0; h < SNUG_HOME_COUNT; h++) {
+        snug_json_key(json, snug_home_name((snug_home)h));
+        snug_json_i64(json, bytes[h]);
+    }
+    snug_json_object_end(json);
 }
 
 static void write_json(const snug_session *session, snug_text *text)
@@ -306,6 +352,8 @@ static void write_json(const snug_session *session, snug_text *text)
         snug_json_i64(&json, plan.category_bytes[c]);
     }
     snug_json_object_end(&json);
+    snug_json_key(&json, "tiers");
+    write_tiers(session, &json);
     snug_json_key(&json, "time_ratio");
     snug_json_f64(&json, plan.time_ratio);
     snug_json_key(&json, "step_seconds");
@@ -341,37 +389,42 @@ static void write_text(const snug_session *session, snug_text *text)
     char size[SNUG_SIZE_TEXT_BYTES], other[SNUG_SIZE_TEXT_BYTES];
     snug_session_plan(session, &plan);
     session->family->describe(session, text);
-    snug_text_add(text, "Budget     %s: %s\n\n", snug_size_text(plan.budget_bytes, size),
+    snug_text_say(text, "Budget     %s: %s\n\n", snug_size_text(plan.budget_bytes, size),
                   session->budget.origin);
-    snug_text_add(text, "%-12s%14s%8s\n", "Category", "bytes", "share");
+    snug_text_cell(text, -12, snug_translated("Category"));
+    snug_text_cell(text, 14, snug_translated("bytes"));
+    snug_text_cell(text, 8, snug_translated("share"));
+    snug_text_add(text, "\n");
     for (int64_t c = 0; c < SNUG_PLAN_CATEGORIES; c++) {
-        snug_text_add(text, "%-12s%14s%6.1f %%  ", snug_plan_category_name(c),
-                      snug_size_text(plan.category_bytes[c], size),
+        snug_text_cell(text, -12, snug_translated(snug_plan_category_name(c)));
+        snug_text_add(text, "%14s%6.1f %%  ", snug_size_text(plan.category_bytes[c], size),
                       100.0 * (double)plan.category_bytes[c] / (double)plan.predicted_peak_bytes);
         write_bar(text, plan.category_bytes[c], plan.predicted_peak_bytes);
     }
-    snug_text_add(text, "%-12s%14s  of %s (%.0f %%)\n\n", "peak",
+    snug_text_cell(text, -12, snug_translated("peak"));
+    snug_text_say(text, "%14s  of %s (%.0f %%)\n\n",
                   snug_size_text(plan.predicted_peak_bytes, size),
                   snug_size_text(plan.budget_bytes, other),
                   100.0 * (double)plan.predicted_peak_bytes / (double)plan.budget_bytes);
-    snug_text_add(text, "Batch      %lld = %lld x %lld   smallest budget that fits %s\n",
+    snug_text_say(text, "Batch      %lld = %lld x %lld   smallest budget that fits %s\n",
                   (long long)session->batch, (long long)plan.micro_batch,
                   (long long)plan.accumulation, snug_size_text(plan.minimum_budget_bytes, size));
-    snug_text_add(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
+    snug_text_say(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
                   plan.isa, (long long)plan.threads);
     if (session->has_train) {
-        snug_text_add(text, "Step       about %.3g s, by %s costs\n", plan.step_seconds,
-                      plan.costs_measured ? "this machine's" : "default");
+        snug_text_say(text, "Step       about %.3g s, by %s costs\n", plan.step_seconds,
+                      snug_translated(plan.costs_measured ? "this machine's" : "default"));
     }
     snug_plan_explain(snug_session_program(session), &snug_session_main(session)->graph, text);
     if (session->fits) {
-        snug_text_add(text, "fits.\n");
+        snug_text_say(text, "fits.\n");
     } else {
-        snug_text_add(text, "does not fit: %s\n", session->plan_error.message);
+        snug_text_say(text, "does not fit: %s\n", session->plan_error.message);
         for (int32_t i = 0; i < session->knob_count; i++) {
             const snug_session_knob *knob = &session->knobs[i];
-            snug_text_add(text, "  %s=%s would fit (from %s): %s\n", knob->knob->key, knob->value,
-                          snug_size_text(knob->minimum_budget_bytes, size), knob->knob->changes);
+            snug_text_say(text, "  %s=%s would fit (from %s): %s\n", knob->knob->key, knob->value,
+                          snug_size_text(knob->minimum_budget_bytes, size),
+                          snug_translated(knob->knob->changes));
         }
     }
 }
@@ -441,7 +494,7 @@ snug_status snug_session_explain(const snug_session *session, const char *key, s
             snug_text_add(&text, "%s = %" PRId64 ": ", key,
                           key[0] == 'm' ? plan.micro_batch : plan.accumulation);
         }
-        snug_text_add(&text, "%s\n", EXPLANATIONS[i].text);
+        snug_text_add(&text, "%s\n", snug_translated(EXPLANATIONS[i].text));
     }
     if (text.length == 0) {
         for (int64_t i = 0; i < SNUG_COUNT(EXPLANATIONS); i++) {

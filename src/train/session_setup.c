@@ -421,6 +421,72 @@ done:
     return status;
 }
 
+/** The loader, closed and with its memory given back. */
+static void close_source(snug_session *session)
+{
+    if (session->source != NULL) {
+        session->source->calls->close(session->source);
+        session->source = NULL;
+    }
+    snug_heap_unmap(SNUG_CATEGORY_DATA, session->source_memory, session->source_bytes);
+    session->source_memory = NULL;
+}
+
+/** What checkpoints are written from is where the executor has it. */
+static bool are_items_in_place(const snug_session *session)
+{
+    const snug_graph *graph = graph_of(session);
+    const snug_checkpoint_set *set = &session->buffers.checkpoint;
+    bool same = true;
+    int64_t weight = 0;
+    for (int64_t i = 0; i < graph->tensor_count; i++) {
+        if (graph->tensors[i].kind == SNUG_TENSOR_PARAMETER) {
+            same = same && set->weights[weight++].data ==
+                               snug_exec_tensor(exec_of(session), (snug_tensor_id)i);
+        }
+    }
+    return same;
+}
+
+/** Programs within `peak_bytes`, else the smallest; what the run promised stays as it was. */
+static snug_status plan_smaller(snug_session *session, int64_t peak_bytes, int64_t *out_peak,
+                                snug_error *err)
+{
+    const int64_t budget = session->budget.bytes, promised = session->predicted_peak_bytes;
+    const int64_t arena = session->arena_bytes;
+    snug_arena_rewind(&session->setup, session->programs_mark);
+    session->budget.bytes = snug_max_i64(peak_bytes, session->minimum_budget_bytes);
+    const snug_status status = snug_session_make_plan(session, err);
+    *out_peak = session->arena_bytes < arena ? session->predicted_peak_bytes : 0;
+    session->budget.bytes = budget;
+    session->predicted_peak_bytes = promised;
+    return status;
+}
+
+snug_status snug_session_shrink(snug_session *session, int64_t peak_bytes, int64_t *out_peak,
+                                snug_error *err)
+{
+    const int64_t mapped = session->arena_bytes;
+    snug_heap_usage usage;
+    snug_heap_usage_read(&usage);
+    session->state.allocations += usage.requests_after_seal; /* The seal counts from 0 again. */
+    snug_heap_unseal();
+    close_source(session);
+    session->settings.data_num_workers = 0;
+    SNUG_TRY(snug_session_open_data(session, err));
+    SNUG_TRY(plan_smaller(session, peak_bytes, out_peak, err));
+    if (*out_peak > 0) {
+        snug_heap_shrink(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, mapped,
+                         session->arena_bytes);
+    } else {
+        session->arena_bytes = mapped;
+    }
+    SNUG_TRY(open_source(session, err));
+    SNUG_TRY(open_executors(session, err));
+    SNUG_ASSERT(are_items_in_place(session));
+    return snug_session_seal(err);
+}
+
 void snug_session_tear_down(snug_session *session)
 {
     if (snug_heap_sealed()) {
@@ -430,10 +496,7 @@ void snug_session_tear_down(snug_session *session)
         snug_journal_close(&session->journal);
         session->journal_open = false;
     }
-    if (session->source != NULL) {
-        session->source->calls->close(session->source);
-        session->source = NULL;
-    }
+    close_source(session);
     snug_pool_close(session->pool);
     session->pool = NULL;
     for (int32_t b = 0; b < session->bucket_count; b++) {
@@ -442,8 +505,6 @@ void snug_session_tear_down(snug_session *session)
     }
     snug_heap_unmap(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, session->arena_bytes);
     session->arena_memory = NULL;
-    snug_heap_unmap(SNUG_CATEGORY_DATA, session->source_memory, session->source_bytes);
-    session->source_memory = NULL;
     snug_heap_unmap(SNUG_CATEGORY_RUNTIME, session->buffers.block, session->buffers.block_bytes);
     session->buffers = (snug_session_buffers){0};
 }

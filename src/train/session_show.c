@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "plan/certificate.h"
 #include "plan/explain.h"
 #include "plan/verify.h"
@@ -36,7 +37,10 @@ static void curve_text(const snug_session *session, snug_text *text)
 {
     const snug_plan_facts *facts = &session->plan_facts;
     char size[SNUG_SIZE_TEXT_BYTES];
-    snug_text_add(text, "%14s%12s%14s\n", "budget", "time ratio", "micro-batch");
+    snug_text_cell(text, 14, snug_translated("budget"));
+    snug_text_cell(text, 12, snug_translated("time ratio"));
+    snug_text_cell(text, 14, snug_translated("micro-batch"));
+    snug_text_add(text, "\n");
     for (int32_t i = 0; i < facts->point_count; i++) {
         snug_text_add(text, "%14s%12.3f%14lld\n",
                       snug_size_text(facts->points[i].arena_bytes + beside(session), size),

@@ -10,7 +10,9 @@
 #include "sys/heap.h"
 #include "sys/procfs.h"
 #include "train/family.h"
+#include "train/report.h"
 #include "train/session.h"
+#include "train/session_watch.h"
 #include "train/summary.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -193,7 +195,7 @@ static snug_status report_step(snug_session *session, double loss, double second
                                          .budget_bytes = session->budget.bytes};
         session->observer->step(session->observer->context, &report);
     }
-    return SNUG_OK;
+    return snug_session_watch_step(session, &record, err);
 }
 
 static snug_status save(snug_session *session, bool best, snug_error *err)
@@ -258,6 +260,7 @@ static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *e
         SNUG_TRY(
             snug_journal_evaluation(&session->journal, e, snug_clock_seconds_since(start), err));
     }
+    SNUG_TRY(snug_session_watch_evaluation(session, err));
     if (session->observer != NULL && session->observer->evaluation != NULL) {
         session->observer->evaluation(session->observer->context, e);
     }
@@ -362,14 +365,24 @@ static snug_status prove(const snug_session *session, snug_error *err)
     return SNUG_OK;
 }
 
-/** What the family adds to the run's folder; without it the run is still whole. */
+/** The page about the run, and what the family adds to its folder; it is whole without them. */
 static void finish(const snug_session *session)
 {
     snug_error err = {0};
-    if (session->out[0] != '\0' && session->family->finish != NULL &&
-        snug_failed(session->family->finish(session, &err))) {
+    if (session->out[0] == '\0') {
+        return;
+    }
+    if (snug_failed(snug_run_report_write(session->out, NULL, &err))) {
+        snug_session_message(session, SNUG_MESSAGE_WARNING, "no report: %s", err.message);
+    }
+    if (session->family->finish != NULL && snug_failed(session->family->finish(session, &err))) {
         snug_session_message(session, SNUG_MESSAGE_WARNING, "%s", err.message);
     }
+}
+
+snug_status snug_session_seal(snug_error *err)
+{
+    return snug_heap_seal(LIMIT_PROCESS, SEAL_SLACK_BYTES, err);
 }
 
 snug_status snug_session_train(snug_session *session, const snug_observer *observer,
@@ -382,8 +395,9 @@ snug_status snug_session_train(snug_session *session, const snug_observer *obser
     SNUG_TRY(snug_session_set_up(session, err));
     session->saved_step = session->resume ? session->state.step : 0;
     SNUG_TRY_DONE(open_journal(session, err));
+    SNUG_TRY_DONE(snug_session_watch_open(session, err));
     SNUG_TRY_DONE(prove(session, err));
-    SNUG_TRY_DONE(snug_heap_seal(LIMIT_PROCESS, SEAL_SLACK_BYTES, err));
+    SNUG_TRY_DONE(snug_session_seal(err));
     SNUG_TRY_DONE(evaluate_again(session, err));
     status = loop(session, err);
     if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
@@ -397,6 +411,9 @@ snug_status snug_session_train(snug_session *session, const snug_observer *obser
     }
 
 done:
+    snug_session_watch_close(session, status == SNUG_OK                 ? "done"
+                                      : status == SNUG_CODE_INTERRUPTED ? "interrupted"
+                                                                        : "failed");
     snug_session_tear_down(session);
     if (status == SNUG_OK || status == SNUG_CODE_INTERRUPTED) {
         snug_summary_draw(session);

@@ -1,6 +1,7 @@
 /* The plan against the run: predicted and measured bytes of each part of the process. */
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/translate.h"
 #include "mem/ledger.h"
 #include "sys/heap.h"
 #include "train/session.h"
@@ -23,9 +24,9 @@ static void find_parts(const snug_session *session, verify_part out[PARTS])
                            session->arena_bytes, used[SNUG_CATEGORY_ACTIVATIONS]};
     out[1] = (verify_part){"data", "index, loader ring, chunk cache", bytes->source,
                            used[SNUG_CATEGORY_DATA]};
-    out[2] =
-        (verify_part){"runtime", "graph, plan, stacks, checkpoint buffer",
-                      bytes->setup + bytes->threads + bytes->buffers, used[SNUG_CATEGORY_RUNTIME]};
+    out[2] = (verify_part){"runtime", "graph, plan, stacks, checkpoint buffer",
+                           bytes->setup + bytes->threads + bytes->buffers + bytes->watch,
+                           used[SNUG_CATEGORY_RUNTIME]};
     out[3] = (verify_part){"program", "the program itself and its libraries", bytes->floor,
                            session->summary.peak_rss_bytes};
     for (int64_t i = 0; i < PARTS - 1; i++) {
@@ -80,10 +81,12 @@ static void write_json(const snug_session *session, const verify_part parts[PART
 static void write_line(snug_text *text, const verify_part *part)
 {
     char predicted[SNUG_SIZE_TEXT_BYTES], measured[SNUG_SIZE_TEXT_BYTES];
-    snug_text_add(text, "%-12s%14s%14s%+11.2f MiB  %s\n", part->name,
+    snug_text_cell(text, -12, snug_translated(part->name));
+    snug_text_add(text, "%14s%14s%+11.2f MiB  %s\n",
                   snug_size_text(part->predicted_bytes, predicted),
                   snug_size_text(part->measured_bytes, measured),
-                  (double)(part->predicted_bytes - part->measured_bytes) / (1 << 20), part->text);
+                  (double)(part->predicted_bytes - part->measured_bytes) / (1 << 20),
+                  snug_translated(part->text));
 }
 
 static void write_text(const snug_session *session, const verify_part parts[PARTS], snug_text *text)
@@ -91,13 +94,17 @@ static void write_text(const snug_session *session, const verify_part parts[PART
     const snug_run_summary *s = &session->summary;
     const verify_part peak = {"peak", is_kept(session) ? "as promised" : "NOT as promised",
                               s->predicted_peak_bytes, s->peak_rss_bytes};
-    snug_text_add(text, "%-12s%14s%14s%15s  after %lld steps\n", "Part", "predicted", "measured",
-                  "difference", (long long)s->steps);
+    static const char *const heads[] = {"Part", "predicted", "measured", "difference"};
+    static const int64_t columns[] = {-12, 14, 14, 15};
+    for (int64_t i = 0; i < SNUG_COUNT(heads); i++) {
+        snug_text_cell(text, columns[i], snug_translated(heads[i]));
+    }
+    snug_text_say(text, "  after %lld steps\n", (long long)s->steps);
     for (int64_t i = 0; i < PARTS; i++) {
         write_line(text, &parts[i]);
     }
     write_line(text, &peak);
-    snug_text_add(text, "Requests    %lld for memory after the start\n",
+    snug_text_say(text, "Requests    %lld for memory after the start\n",
                   (long long)s->allocations_after_seal);
 }
 

@@ -2,8 +2,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "sys/heap.h"
 #include "train/text_session.h"
 
@@ -21,14 +23,9 @@ struct snug_text_output {
     double *probabilities;
 };
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t a = strlen(text), b = strlen(end);
-    return a >= b && strcmp(text + a - b, end) == 0;
-}
-
 static snug_status send(snug_text_output *output, const snug_text *text, snug_error *err)
 {
+    SNUG_ASSERT(!text->truncated);
     if (output->to_file) {
         return snug_file_writer_add(&output->writer, text->data, text->length, err);
     }
@@ -62,10 +59,11 @@ static snug_status send_header(snug_text_output *output, snug_error *err)
     return send(output, &text, err);
 }
 
-/** Room of a line: every name once, escaped at worst six for one, and as many numbers. */
+/** Room of a line: every name once and that of the sample's class again, escaped at worst six for
+ * one, and as many numbers. */
 static int64_t line_bytes(const snug_labels *labels)
 {
-    int64_t bytes = HEAD_BYTES;
+    int64_t bytes = HEAD_BYTES + 6 * SNUG_LABEL_BYTES_MAX;
     for (int64_t k = 0; k < labels->count; k++) {
         bytes += 6 * (int64_t)strlen(labels->names[k]) + VALUE_BYTES;
     }
@@ -79,7 +77,7 @@ snug_status snug_text_output_open(const snug_predict_options *options, const snu
     void *memory = NULL, *bounce = NULL, *line = NULL, *values = NULL;
     snug_arena arena;
     const char *path = options->output;
-    if (path != NULL && !ends_with(path, ".csv") && !ends_with(path, ".jsonl")) {
+    if (path != NULL && !snug_ends_with(path, ".csv") && !snug_ends_with(path, ".jsonl")) {
         return SNUG_FAIL(err, SNUG_CODE_USAGE,
                          "cannot tell the format of '%s': end it in .csv or .jsonl", path);
     }
@@ -92,7 +90,7 @@ snug_status snug_text_output_open(const snug_predict_options *options, const snu
     snug_arena_init(&arena, "predictions", (unsigned char *)memory + head, bytes - head);
     *output = (snug_text_output){.options = *options,
                                  .labels = &own->labels,
-                                 .jsonl = path != NULL && ends_with(path, ".jsonl"),
+                                 .jsonl = path != NULL && snug_ends_with(path, ".jsonl"),
                                  .bytes = bytes,
                                  .line_bytes = room};
     SNUG_TRY_DONE(snug_arena_alloc(&arena, BOUNCE_BYTES, &bounce, err));

@@ -26,6 +26,7 @@ run_small() {
   json '.categories | [.weights, .gradients, .optimizer, .activations, .workspace, .data, .runtime]
         | all(. >= 0)' >/dev/null
   json '([.categories[]] | add) == .predicted_peak_bytes' >/dev/null
+  json '.tiers | .file == 0 and .memory > 0' >/dev/null
   json '.micro_batch * .accumulation >= 8 and .time_ratio >= 1 and .threads == 1' >/dev/null
   [[ "$(json .isa)" =~ ^(scalar|avx2|avx512)$ ]]
 }

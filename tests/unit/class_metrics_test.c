@@ -139,7 +139,7 @@ static void an_arena_too_small_is_refused(void **state)
     snug_arena arena;
     snug_class_metrics m = {.classes = 77};
     snug_arena_init(&arena, "metrics", block, 128);
-    CHECK_FAILS(snug_class_metrics_open(5, &arena, &m, &err), SNUG_CODE_MEMORY);
+    CHECK_FAILS(snug_class_metrics_open(5, &arena, &m, &err), SNUG_CODE_LIMIT);
     assert_int_equal(m.classes, 77);
 }
 

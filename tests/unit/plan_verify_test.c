@@ -2,6 +2,7 @@
 #include "plan_case.h"
 
 #include "plan/certificate.h"
+#include "plan/explain.h"
 
 enum { BATCH = 6 };
 
@@ -400,6 +401,79 @@ static void operands_are_checked(void **unused)
     verify_case_close(&v);
 }
 
+/* The program's certificate with another home for its first buffer, read back. */
+static snug_status read_with_home(verify_case *v, snug_home home, int64_t moved_bytes,
+                                  snug_program *out, snug_error *err)
+{
+    snug_plan_buffer *buffer = &v->program.buffers[0];
+    const snug_plan_buffer before = *buffer;
+    buffer->home = home;
+    buffer->moved_bytes = moved_bytes;
+    free(v->json);
+    verify_case_write(v);
+    *buffer = before;
+    return snug_certificate_read(v->json, v->json_bytes, &v->model.graph, &v->arena, out, err);
+}
+
+static void homes_are_checked(void **unused)
+{
+    snug_error err = {0};
+    verify_case v;
+    snug_program other;
+    (void)unused;
+    verify_case_open(&v);
+    const int64_t bytes = v.program.buffers[0].bytes;
+    CHECK(v.program.buffers[0].persistent);
+    CHECK(!v.program.buffers[v.program.buffer_count - 1].persistent);
+    CHECK_FAILS(read_with_home(&v, SNUG_HOME_COUNT, 2 * bytes, &other, &err), SNUG_CODE_FORMAT);
+    CHECK(strstr(err.message, "unknown home") != NULL);
+    CHECK_OK(read_with_home(&v, SNUG_HOME_FILE, 2 * bytes, &other, &err));
+    CHECK(other.buffers[0].home == SNUG_HOME_FILE && other.buffers[0].moved_bytes == 2 * bytes);
+    CHECK_OK(snug_plan_verify(&other, &v.model.graph, &v.arena, &err));
+    other.buffers[0].moved_bytes = 0;
+    expect_wrong(&v, &other, "nothing moved");
+    other.buffers[0].home = SNUG_HOME_COUNT;
+    expect_wrong(&v, &other, "an unknown home");
+    CHECK_OK(read_with_home(&v, SNUG_HOME_MEMORY, bytes, &other, &err));
+    expect_wrong(&v, &other, "bytes moved from memory to memory");
+    CHECK_OK(read_with_home(&v, SNUG_HOME_MEMORY, 0, &other, &err));
+    snug_plan_buffer *last = &other.buffers[other.buffer_count - 1];
+    last->home = SNUG_HOME_FILE;
+    last->moved_bytes = last->bytes;
+    expect_wrong(&v, &other, "an activation in a file");
+    verify_case_close(&v);
+}
+
+static void executor_has_no_door_to_files(void **unused)
+{
+    snug_error err = {0};
+    verify_case v;
+    void *base = NULL;
+    snug_exec *exec = NULL;
+    int64_t tiers[SNUG_HOME_COUNT];
+    (void)unused;
+    verify_case_open(&v);
+    snug_plan_tiers(&v.program, tiers);
+    CHECK(tiers[SNUG_HOME_MEMORY] == v.program.persistent_bytes && tiers[SNUG_HOME_FILE] == 0);
+    snug_plan_buffer *buffer = &v.program.buffers[1];
+    buffer->home = SNUG_HOME_FILE;
+    buffer->moved_bytes = 2 * buffer->bytes;
+    snug_plan_tiers(&v.program, tiers);
+    CHECK(tiers[SNUG_HOME_MEMORY] == v.program.persistent_bytes - buffer->bytes);
+    CHECK(tiers[SNUG_HOME_FILE] == buffer->bytes);
+    CHECK(strcmp(snug_home_name(SNUG_HOME_MEMORY), "memory") == 0);
+    CHECK(strcmp(snug_home_name(SNUG_HOME_FILE), "file") == 0);
+    CHECK_OK(snug_heap_map(SNUG_CATEGORY_ACTIVATIONS, v.program.arena_bytes, false, &base, &err));
+    const int64_t used = v.arena.used_bytes;
+    CHECK_FAILS(snug_exec_init(&v.program, &v.model.graph, base, SNUG_KERNEL_SCALAR,
+                               &snug_parallel_serial, &v.arena, &exec, &err),
+                SNUG_CODE_UNSUPPORTED);
+    CHECK(strstr(err.message, v.model.graph.tensors[buffer->tensor].name) != NULL);
+    CHECK(exec == NULL && v.arena.used_bytes == used);
+    snug_heap_unmap(SNUG_CATEGORY_ACTIVATIONS, base, v.program.arena_bytes);
+    verify_case_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +488,8 @@ int main(void)
         cmocka_unit_test(early_updates_are_counted),
         cmocka_unit_test(loops_and_tiles_are_checked),
         cmocka_unit_test(operands_are_checked),
+        cmocka_unit_test(homes_are_checked),
+        cmocka_unit_test(executor_has_no_door_to_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

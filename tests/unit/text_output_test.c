@@ -139,7 +139,7 @@ static void the_longest_names_fit(void **state)
     (void)state;
     static char a[SNUG_LABEL_BYTES_MAX + 1], b[SNUG_LABEL_BYTES_MAX + 1];
     memset(a, '\x02', SNUG_LABEL_BYTES_MAX);
-    memset(b, '"', SNUG_LABEL_BYTES_MAX);
+    memset(b, '\x03', SNUG_LABEL_BYTES_MAX);
     a[0] = 'a';
     const char *names[] = {a, b};
     const float first[] = {5, 0}, second[] = {0, 1};

@@ -165,6 +165,22 @@ static void a_few_samples_are_not_judged(void **state)
     assert_int_equal(verdict.kind, SNUG_VERDICT_UNSURE);
 }
 
+/* A rise of a quarter in 40 s may be a start: no name is given to it. */
+static void a_short_rise_is_not_judged(void **state)
+{
+    SNUG_UNUSED(state);
+    memset(&log_a, 0, sizeof log_a);
+    for (int64_t t = 0; t < 40; t++) {
+        snug_sample sample = snug_log_sample_none((double)t);
+        sample.values[SNUG_QUANTITY_RSS] = (double)(200 + t) * MIB;
+        sample.values[SNUG_QUANTITY_ANON] = (double)(150 + t) * MIB;
+        snug_series_add(&log_a.series, &sample);
+    }
+    snug_verdict_find(&log_a, 0, &verdict);
+    assert_int_equal(verdict.kind, SNUG_VERDICT_UNSURE);
+    CHECK(strstr(verdict.sentence, "may be a start or a leak") != NULL);
+}
+
 static void epochs_make_the_floors(void **state)
 {
     SNUG_UNUSED(state);
@@ -229,6 +245,8 @@ static void times_and_rates_read_well(void **state)
     char text[SNUG_TIME_TEXT_BYTES];
     SNUG_UNUSED(state);
     assert_string_equal(snug_time_text(3.14, text), "3.1 s");
+    assert_string_equal(snug_time_text(185.4, text), "3 min 5 s");
+    assert_string_equal(snug_time_text(3000, text), "50 min");
     assert_string_equal(snug_time_text(7860, text), "2 h 11 min");
     assert_string_equal(snug_time_text(3 * 86400, text), "3.0 days");
     assert_string_equal(snug_time_text(INFINITY, text), "never");
@@ -243,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_leak_names_its_source_and_rate),
         cmocka_unit_test(stable_fits_its_limit),
         cmocka_unit_test(a_few_samples_are_not_judged),
+        cmocka_unit_test(a_short_rise_is_not_judged),
         cmocka_unit_test(epochs_make_the_floors),
         cmocka_unit_test(before_and_after_have_intervals),
         cmocka_unit_test(bins_keep_lows_and_highs),

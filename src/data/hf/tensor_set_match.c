@@ -228,12 +228,12 @@ static void write_report(const snug_tensor_set *set, const snug_safetensors_item
                          const snug_tensor_match *match, snug_text *report)
 {
     int64_t listed = 0;
-    snug_text_add(report, "%lld of %lld tensors found", (long long)match->found, (long long)count);
+    snug_text_say(report, "%lld of %lld tensors found", (long long)match->found, (long long)count);
     if (match->prefix[0] != '\0') {
-        snug_text_add(report, " under '%s'", match->prefix);
+        snug_text_say(report, " under '%s'", match->prefix);
     }
     if (match->fresh > 0) {
-        snug_text_add(report, "; newly initialised: ");
+        snug_text_say(report, "; newly initialised: ");
         for (int64_t i = 0; i < count; i++) {
             if (entries[i] < 0) {
                 list_name(report, listed++, items[i].name);
@@ -242,7 +242,7 @@ static void write_report(const snug_tensor_set *set, const snug_safetensors_item
     }
     listed = 0;
     if (match->unused > 0) {
-        snug_text_add(report, "; not used: %lld (", (long long)match->unused);
+        snug_text_say(report, "; not used: %lld (", (long long)match->unused);
         for (int64_t e = 0; e < set->entry_count; e++) {
             const char *name = set->entries[set->by_name[e]].tensor->name;
             if (used[set->by_name[e]] == 0 && !is_known(name, match->prefix)) {

@@ -110,7 +110,7 @@ static void describe_layout(const snug_h5_dataset *dataset, char *out, int64_t o
     snug_text_init(&text, out, out_bytes);
     snug_text_add(&text, "%s", snug_h5_layout_name(dataset->layout));
     if (dataset->layout == SNUG_H5_CHUNKED) {
-        snug_text_add(&text, " %" PRId64 " rows", dataset->chunk_extents[0]);
+        snug_text_say(&text, " %" PRId64 " rows", dataset->chunk_extents[0]);
     }
     for (int32_t i = 0; i < dataset->filter_count; i++) {
         snug_text_add(&text, "%s%s", i == 0 ? ", " : " + ",

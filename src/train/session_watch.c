@@ -1,0 +1,232 @@
+/* Samples of the own process at 1 Hz, scalars for TensorBoard, and the ladder under pressure. */
+#include "train/session_watch.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "monitor/pressure.h"
+#include "monitor/recorder.h"
+#include "sys/clock.h"
+#include "sys/heap.h"
+#include "train/family.h"
+#include "train/tensorboard.h"
+
+/* What the kernel and libc may still want for a process that asks for nothing: page tables, the
+ * page cache of a checkpoint being written. */
+enum { EVENT_BYTES = 512, STILL_NEEDED_BYTES = 2 << 20 };
+
+struct snug_session_watch {
+    snug_recorder *recorder;
+    snug_pressure pressure;
+    snug_tensorboard board;
+    bool board_open;
+    int64_t planned_bytes; /* Of the last smaller plan; 0: it is still the first. */
+};
+
+int64_t snug_session_watch_bytes(void)
+{
+    return (int64_t)sizeof(struct snug_session_watch) + (int64_t)sizeof(snug_recorder);
+}
+
+static snug_status open_recorder(snug_session *session, snug_error *err)
+{
+    char name[64], path[SNUG_PATH_BYTES];
+    snug_text text;
+    snug_text_init(&text, name, sizeof name);
+    snug_text_add(&text, session->state.step > 0 ? "memory-%lld.jsonl" : "memory.jsonl",
+                  (long long)session->state.step);
+    SNUG_TRY(snug_path_join(session->out, name, path, err));
+    const snug_recorder_options options = {
+        .target = SNUG_TARGET_SELF,
+        .sampler = {.root = "", .no_gpu = true},
+        .levels = {.by_headroom = true, .limit_bytes = session->budget.bytes},
+        .log_path = path,
+        .force = true,
+        .program = "snug " SNUG_VERSION};
+    return snug_recorder_open(&options, &session->watch->recorder, err);
+}
+
+snug_status snug_session_watch_open(snug_session *session, snug_error *err)
+{
+    const snug_settings *s = &session->settings;
+    void *memory = NULL;
+    if (session->out[0] == '\0') {
+        return SNUG_OK;
+    }
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(struct snug_session_watch), true,
+                           &memory, err));
+    session->watch = memory;
+    const bool stops = strcmp(s->training_on_pressure, "stop") == 0;
+    const bool warns = strcmp(s->training_on_pressure, "warn") == 0;
+    const snug_pressure_options pressure = {.policy = stops   ? SNUG_PRESSURE_POLICY_STOP
+                                                      : warns ? SNUG_PRESSURE_POLICY_WARN
+                                                              : SNUG_PRESSURE_POLICY_SHRINK,
+                                            .strict = s->training_strict_memory_check};
+    snug_pressure_init(&session->watch->pressure, &pressure);
+    SNUG_TRY(open_recorder(session, err));
+    if (s->training_tensorboard) {
+        SNUG_TRY(
+            snug_tensorboard_open(session->out, snug_clock_wall(), &session->watch->board, err));
+        session->watch->board_open = true;
+    }
+    return SNUG_OK;
+}
+
+void snug_session_watch_close(snug_session *session, const char *reason)
+{
+    struct snug_session_watch *watch = session->watch;
+    if (watch == NULL) {
+        return;
+    }
+    if (watch->recorder != NULL) {
+        snug_recorder_finish(watch->recorder, reason, -1);
+        snug_recorder_close(watch->recorder);
+    }
+    if (watch->board_open) {
+        snug_tensorboard_close(&watch->board);
+    }
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, watch, (int64_t)sizeof *watch);
+    session->watch = NULL;
+}
+
+/** One remark in the journal, in the memory log and to whoever looks on. */
+static snug_status remark(snug_session *session, const char *event, const char *text,
+                          snug_error *err)
+{
+    snug_recorder_event(session->watch->recorder, SNUG_LOG_EVENT_MARK, text);
+    snug_session_message(session, SNUG_MESSAGE_WARNING, "%s", text);
+    return session->journal_open ? snug_journal_event(&session->journal, event, text, err)
+                                 : SNUG_OK;
+}
+
+/** A smaller plan, where there is one. */
+static snug_status shrink(snug_session *session, snug_error *err)
+{
+    char text[EVENT_BYTES], from[SNUG_SIZE_TEXT_BYTES], to[SNUG_SIZE_TEXT_BYTES];
+    struct snug_session_watch *watch = session->watch;
+    const int64_t before =
+        watch->planned_bytes > 0 ? watch->planned_bytes : session->predicted_peak_bytes;
+    int64_t after = 0;
+    snug_text line;
+    SNUG_TRY(snug_session_shrink(session, before - before / 4, &after, err));
+    if (after == 0) {
+        return SNUG_OK;
+    }
+    watch->planned_bytes = after;
+    snug_text_init(&line, text, sizeof text);
+    snug_text_add(&line, "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)",
+                  snug_size_text(after, to), snug_size_text(before, from),
+                  (long long)snug_session_program(session)->micro_batch,
+                  session->watch->pressure.reason);
+    return remark(session, "pressure_shrink", text, err);
+}
+
+static snug_status act(snug_session *session, snug_pressure_action action, snug_error *err)
+{
+    struct snug_session_watch *watch = session->watch;
+    char text[EVENT_BYTES];
+    snug_text line;
+    snug_text_init(&line, text, sizeof text);
+    switch (action) {
+    case SNUG_PRESSURE_NONE:
+    case SNUG_PRESSURE_DROP_CACHES: /* What a run holds is all planned: there is none to drop. */
+        return SNUG_OK;
+    case SNUG_PRESSURE_WARN:
+        snug_text_add(&line, "memory is getting short: %s", watch->pressure.reason);
+        return remark(session, "pressure_warn", text, err);
+    case SNUG_PRESSURE_SHRINK:
+        return shrink(session, err);
+    case SNUG_PRESSURE_STOP:
+        snug_text_add(&line, "stopping with a checkpoint: %s", watch->pressure.reason);
+        snug_session_stop(session);
+        return remark(session, "pressure_stop", text, err);
+    }
+    return SNUG_OK;
+}
+
+/** Room by the machine and the control groups; the limits of the process are our own seal. */
+static int64_t room_of(const snug_probe *probe)
+{
+    int64_t room = probe->machine.available_bytes;
+    for (int32_t i = 0; i < probe->group.level_count; i++) {
+        room = snug_min_i64(room, snug_cgroup_level_headroom(&probe->group.levels[i]));
+    }
+    return snug_max_i64(0, room);
+}
+
+/** What a sample says about the room that is left. */
+static snug_status answer(snug_session *session, snug_error *err)
+{
+    struct snug_session_watch *watch = session->watch;
+    snug_probe probe;
+    SNUG_TRY(snug_probe_read("", &probe, err));
+    const snug_pressure_facts facts = {.t = snug_recorder_seconds(watch->recorder),
+                                       .headroom_bytes = room_of(&probe),
+                                       .needed_bytes = STILL_NEEDED_BYTES,
+                                       .budget_bytes = session->budget.bytes,
+                                       .level = watch->recorder->levels.level,
+                                       .level_reason = watch->recorder->levels.reason,
+                                       .can_shrink = session->arena_bytes >
+                                                     session->plan_facts.minimum_arena_bytes};
+    return act(session, snug_pressure_step(&watch->pressure, &facts), err);
+}
+
+static snug_status draw_step(snug_session *session, const snug_step_record *record, snug_error *err)
+{
+    snug_tensorboard *board = &session->watch->board;
+    const double now = snug_clock_wall();
+    const struct {
+        const char *tag;
+        double value;
+    } values[] = {{"train/loss", record->loss},
+                  {"train/gradient_norm", record->gradient_norm},
+                  {"train/learning_rate", record->learning_rate},
+                  {"time/step_seconds", record->step_seconds},
+                  {"memory/rss_mib", (double)record->rss_bytes / (1 << 20)}};
+    for (int64_t i = 0; i < SNUG_COUNT(values); i++) {
+        SNUG_TRY(
+            snug_tensorboard_scalar(board, values[i].tag, record->step, now, values[i].value, err));
+    }
+    return SNUG_OK;
+}
+
+snug_status snug_session_watch_step(snug_session *session, const snug_step_record *record,
+                                    snug_error *err)
+{
+    if (session->watch == NULL) {
+        return SNUG_OK;
+    }
+    const int64_t every = snug_max_i64(1, session->settings.training_log_every_steps);
+    if (session->watch->board_open &&
+        (record->step % every == 0 || record->step == session->step_count)) {
+        SNUG_TRY(draw_step(session, record, err));
+    }
+    const snug_tick tick = snug_recorder_tick(session->watch->recorder);
+    if (session->state.position == 0) { /* The first step of an epoch is behind us, or the last. */
+        snug_heap_usage usage;
+        snug_heap_usage_read(&usage);
+        snug_recorder_phase(session->watch->recorder, "epoch", session->state.epoch,
+                            usage.current_bytes);
+    }
+    return tick.sampled ? answer(session, err) : SNUG_OK;
+}
+
+snug_status snug_session_watch_evaluation(snug_session *session, snug_error *err)
+{
+    const snug_evaluation *e = &session->evaluation;
+    if (session->watch == NULL || !session->watch->board_open) {
+        return SNUG_OK;
+    }
+    const double now = snug_clock_wall();
+    snug_tensorboard *board = &session->watch->board;
+    SNUG_TRY(snug_tensorboard_scalar(board, "validation/loss", e->step, now, e->loss, err));
+    for (int32_t i = 0; i < e->metric_count; i++) {
+        char tag[SNUG_TENSORBOARD_TAG_BYTES];
+        snug_text text;
+        snug_text_init(&text, tag, sizeof tag);
+        snug_text_add(&text, "validation/%s", e->metrics[i].name);
+        SNUG_TRY(snug_tensorboard_scalar(board, tag, e->step, now, e->metrics[i].value, err));
+    }
+    return snug_tensorboard_flush(board, err);
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# A limit that shrinks around a run: it adapts or stops with a checkpoint, and the bits stay.
+load helper
+
+setup_file() {
+  make_sessions
+}
+
+# The words of a run of some seconds, whose fastest plan is far from its smallest.
+words() {
+  echo timeseries_small "data.path=$BATS_FILE_TMPDIR/sessions" data.window=800 data.stride=40 \
+    data.split_ratio=[0.5,0.25,0.25] data.num_workers=1 data.chunk_cache_size=1MiB \
+    training.batch_size=32 training.max_steps=400 training.epochs=100000 \
+    training.eval_every_steps=1000000 training.checkpoint_every_steps=1000000 \
+    training.early_stopping=false threads=1 --budget 120MiB
+}
+
+# squeeze RUN MIB WORDS...: runs inside a control group that leaves so much more than the run holds.
+squeeze() {
+  local run="$1" room=$(($2 << 20)) group=/sys/fs/cgroup/memory/snug-squeeze-$$ used
+  shift 2
+  [ -w /sys/fs/cgroup/memory ] && mkdir "$group" 2>/dev/null || skip "no control group may be made here"
+  # shellcheck disable=SC2046
+  sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$SNUG" train $(words) --out "$run" "$@" \
+    >squeeze.out 2>squeeze.err 3>&- &
+  local child=$!
+  for _ in $(seq 200); do
+    [ -s "$run/memory.jsonl" ] && [ "$(grep -c . "$run/metrics.jsonl")" -gt 0 ] && break
+    sleep 0.05
+  done
+  for _ in $(seq 400); do
+    kill -0 "$child" 2>/dev/null || break
+    used="$(awk '$1 == "total_rss" { print $2 }' "$group/memory.stat")"
+    echo $((used + room)) >"$group/memory.limit_in_bytes" 2>/dev/null || true
+    grep -q pressure_ "$run/metrics.jsonl" && break
+    sleep 0.1
+  done
+  code=0
+  wait "$child" || code=$?
+  kills="$(awk '$1 == "oom_kill" { print $2 }' "$group/memory.oom_control")"
+  rmdir "$group"
+}
+
+@test "a shrinking limit makes the plan smaller and leaves the bits" {
+  if sanitized; then skip "a sanitizer's memory is not the plan's"; fi
+  # shellcheck disable=SC2046
+  snug train $(words) --out free -q
+  expect 0
+  squeeze tight 5
+  [ "$code" -eq 0 ] || { cat squeeze.err; false; }
+  [ "$kills" = 0 ]
+  grep -q '"event":"pressure_shrink"' tight/metrics.jsonl || skip "the run was over before the limit"
+  [ "$(jq -c '[.weights_sha256, .loss_sha256]' tight/summary.json)" = \
+    "$(jq -c '[.weights_sha256, .loss_sha256]' free/summary.json)" ]
+  [ "$(jq .allocations_after_seal tight/summary.json)" = 0 ]
+  [ "$(jq -s 'map(select(.rss_bytes)) | (first.rss_bytes > last.rss_bytes)' tight/metrics.jsonl)" = true ]
+}
+
+@test "where it may not adapt it stops with a checkpoint, and goes on with the same bits" {
+  if sanitized; then skip "a sanitizer's memory is not the plan's"; fi
+  squeeze stopped 1 training.on_pressure=stop training.strict_memory_check=true
+  grep -q '"event":"pressure_stop"' stopped/metrics.jsonl || skip "the run was over before the limit"
+  [ "$code" -eq 130 ] || { cat squeeze.err; false; }
+  [ "$kills" = 0 ]
+  [ -e stopped/checkpoints/last/model.safetensors ]
+  # shellcheck disable=SC2046
+  snug train $(words) training.on_pressure=stop training.strict_memory_check=true --out stopped \
+    --resume -q
+  expect 0
+  # shellcheck disable=SC2046
+  snug train $(words) --out free -q
+  [ "$(jq -c '[.weights_sha256, .loss_sha256]' stopped/summary.json)" = \
+    "$(jq -c '[.weights_sha256, .loss_sha256]' free/summary.json)" ]
+}
