@@ -72,7 +72,7 @@ def snug_predict(args, folder):
 def open_strictly(folder):
     """The model of a folder, whose file has exactly the keys that it needs."""
     model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-        folder, output_loading_info=True)
+        folder, dtype=torch.float32, output_loading_info=True)
     wrong = {what: sorted(map(str, keys)) for what, keys in report.items() if keys}
     if wrong:
         sys.exit("'%s' does not fit transformers: %s" % (folder, wrong))
@@ -102,9 +102,10 @@ def torch_train(args, out):
         args.model, id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)})
     if os.path.exists(os.path.join(args.model, "model.safetensors")):
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
-            args.model, config=config, ignore_mismatched_sizes=True)
+            args.model, config=config, dtype=torch.float32, ignore_mismatched_sizes=True)
     else:
         model = transformers.AutoModelForSequenceClassification.from_config(config)
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     for step in range(args.steps):
         rows = [args.rows[(8 * step + i) % len(args.rows)] for i in range(8)]
@@ -113,6 +114,7 @@ def torch_train(args, out):
         labels = torch.tensor([names.index(label) for label, _ in rows])
         optimizer.zero_grad()
         model(**batch, labels=labels).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -131,7 +131,7 @@ def torch_side(o):
     names = sorted({label for label, _ in parts[0]})
     tokenizer = transformers.AutoTokenizer.from_pretrained(o["model"])
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
-        o["model"], num_labels=len(names))
+        o["model"], num_labels=len(names), dtype=torch.float32)
 
     def batch_of(rows):
         batch = tokenizer([text for _, text in rows], truncation=True, padding="longest",

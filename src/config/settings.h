@@ -81,6 +81,9 @@ typedef struct snug_settings {
     int64_t training_log_every_steps;
     int64_t training_early_stopping_patience; /* evaluations; 0 = off */
     bool training_early_stopping;         /* false makes the patience 0 */
+    bool training_smart;                  /* rounds of epochs, as long as they bring something */
+    int64_t training_round_epochs, training_round_patience;
+    snug_setting_text training_target;    /* smart: "accuracy>0.9" ends the run */
     double training_min_delta;            /* least improvement of the validation loss that counts */
     bool training_restore_best;           /* end with the best weights when stopped early */
     double training_clip_norm;            /* 0 = off */

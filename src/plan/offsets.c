@@ -9,8 +9,26 @@
 #include "plan/exact.h"
 #include "plan/problem.h"
 
-/* Work of the local search in visits of placed extents: about a tenth of a second. */
-enum { SEARCH_VISITS = 20000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24 };
+/* Work of the local search in visits of placed extents, over all its starts: about a tenth of a
+ * second. */
+enum { SEARCH_VISITS = 80000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24, SEARCH_STARTS = 4 };
+
+/* Orders in which extents are placed. */
+enum {
+    ORDER_BYTES,
+    ORDER_AREA,
+    ORDER_LIFE,
+    ORDER_FIRST,
+    ORDER_CROWDED_BYTES, /* Those that live where most bytes do come first, the larger ones first */
+    ORDER_CROWDED_LIFE,  /* or those that live longer. */
+    ORDER_COUNT
+};
+/* Orders tried quickly; orders that other packings start from. */
+enum { ORDERS_QUICK = 2, ORDERS_PLAIN = 4 };
+
+/* What lives longer than the horizon over these hangs from the ceiling; 0: nothing does. */
+enum { HANGS = 4 };
+static const int64_t hang_parts[HANGS] = {0, 8, 4, 2};
 
 /* Sections that are searched exactly whatever their gap, and those that are too large for it. */
 enum { EXACT_FEW = 40, EXACT_MOST = 400 };
@@ -31,6 +49,13 @@ typedef struct packer {
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
+    int64_t *pressure; /* [extent] Most bytes live at a position of it; only for thorough effort. */
+    bool *high;        /* [extent] It is placed as high below the ceiling as it can be. */
+    bool *trial_high;
+    int64_t ceiling; /* Within 0.5 % of the bound. */
+    int32_t horizon; /* Positions. */
+    int32_t top;     /* The extent that ends highest, of those placed last. */
+    int64_t visits;  /* Of placed extents, so far. */
     shelf all;             /* What lives in several periods looks for room here, */
     shelf within[PERIODS]; /* and what lives in one among those that touch it. */
     int32_t period;        /* Positions. */
@@ -58,16 +83,21 @@ static snug_status packer_init(packer *p, const snug_extent *extents, int64_t co
     int32_t end = 0;
     int64_t touching[PERIODS] = {0};
     *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
-    SNUG_TRY(snug_arena_array(arena, 3 * count, (int64_t)sizeof(int64_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int64_t), &memory, err));
     p->keys = memory;
     p->offsets = p->keys + count;
     p->best_offsets = p->offsets + count;
+    p->pressure = p->best_offsets + count;
+    SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(bool), &memory, err));
+    p->high = memory;
+    p->trial_high = p->high + count;
     SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(int32_t), &memory, err));
     p->order = memory;
     p->trial = p->order + count;
     for (int64_t i = 0; i < count; i++) {
         end = extents[i].last > end ? extents[i].last : end;
     }
+    p->horizon = end + 1;
     p->period = end / PERIODS + 1;
     for (int64_t i = 0; i < count; i++) {
         for (int32_t k = extents[i].first / p->period; k <= extents[i].last / p->period; k++) {
@@ -105,6 +135,24 @@ static int64_t find_offset(const shelf *placed, const snug_extent *e, bool best_
     return best >= 0 ? best : top;
 }
 
+/* The highest place below the ceiling; above all else when there is none. */
+static int64_t find_high(const shelf *placed, const snug_extent *e, int64_t ceiling)
+{
+    int64_t top = 0;
+    int64_t best = -1;
+    for (int64_t k = 0; k < placed->count; k++) {
+        const bool meets = (placed->last[k] >= e->first) & (placed->first[k] <= e->last);
+        if (meets && placed->offset[k] - top >= e->bytes && placed->offset[k] <= ceiling) {
+            best = placed->offset[k] - e->bytes;
+        }
+        top = meets ? snug_max_i64(top, placed->end[k]) : top;
+    }
+    if (ceiling - top >= e->bytes) {
+        return ceiling - e->bytes;
+    }
+    return best >= 0 ? best : top;
+}
+
 /* Behind those that lie as low. */
 static void insert_placed(shelf *placed, const snug_extent *e)
 {
@@ -129,8 +177,10 @@ static void insert_placed(shelf *placed, const snug_extent *e)
     placed->end[low] = e->offset + e->bytes;
 }
 
-/* Places all extents in `order`; gives up at `limit`. Returns the height, or INT64_MAX. */
-static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t limit)
+/* Places all extents in `order`; gives up at `limit`. Returns the height, or INT64_MAX. `high` may
+ * be NULL. */
+static int64_t place_all(packer *p, const int32_t *order, const bool *high, bool best_fit,
+                         int64_t limit)
 {
     int64_t height = 0;
     p->all.count = 0;
@@ -142,9 +192,15 @@ static int64_t place_all(packer *p, const int32_t *order, bool best_fit, int64_t
         snug_extent fresh = p->extents[index];
         const int32_t from = fresh.first / p->period;
         const int32_t to = fresh.last / p->period;
-        fresh.offset = find_offset(from == to ? &p->within[from] : &p->all, &fresh, best_fit);
+        const shelf *placed = from == to ? &p->within[from] : &p->all;
+        p->visits += placed->count + 1;
+        fresh.offset = high != NULL && high[index] ? find_high(placed, &fresh, p->ceiling)
+                                                   : find_offset(placed, &fresh, best_fit);
         p->offsets[index] = fresh.offset;
-        height = snug_max_i64(height, fresh.offset + fresh.bytes);
+        if (fresh.offset + fresh.bytes > height) {
+            height = fresh.offset + fresh.bytes;
+            p->top = index;
+        }
         if (height >= limit) {
             return INT64_MAX;
         }
@@ -168,14 +224,42 @@ static int64_t sort_key(const snug_extent *e, int32_t rule)
 {
     const int64_t life = (int64_t)e->last - e->first + 1;
     switch (rule) {
-    case 0:
+    case ORDER_BYTES:
+    case ORDER_CROWDED_BYTES:
         return -e->bytes;
-    case 1:
+    case ORDER_AREA:
         return -(e->bytes / SNUG_ALIGN) * life;
-    case 2:
+    case ORDER_LIFE:
+    case ORDER_CROWDED_LIFE:
         return -life;
     default:
         return e->first;
+    }
+}
+
+/* Sorts p->order by a rule. */
+static void sort_by(packer *p, int32_t rule)
+{
+    for (int64_t i = 0; i < p->count; i++) {
+        p->keys[i] = sort_key(&p->extents[i], rule);
+        p->order[i] = (int32_t)i;
+    }
+    snug_plan_sort(p->keys, p->order, p->count);
+    if (rule < ORDERS_PLAIN) {
+        return;
+    }
+    for (int64_t i = 0; i < p->count; i++) {
+        p->keys[p->order[i]] = i - p->pressure[p->order[i]] / SNUG_ALIGN * p->count;
+    }
+    snug_plan_sort(p->keys, p->order, p->count);
+}
+
+static void choose_high(packer *p, int32_t hang)
+{
+    const int64_t parts = hang_parts[hang];
+    for (int64_t i = 0; i < p->count; i++) {
+        const snug_extent *e = &p->extents[i];
+        p->high[i] = ((int64_t)e->last - e->first + 1) * parts > p->horizon;
     }
 }
 
@@ -188,59 +272,131 @@ static bool good_enough(const packer *p, int64_t bound)
 static void greedy(packer *p, int32_t rules, int64_t bound)
 {
     for (int32_t rule = 0; rule < rules && !good_enough(p, bound); rule++) {
-        for (int64_t i = 0; i < p->count; i++) {
-            p->keys[i] = sort_key(&p->extents[i], rule);
-            p->order[i] = (int32_t)i;
-        }
-        snug_plan_sort(p->keys, p->order, p->count);
+        sort_by(p, rule);
         for (int32_t fit = 0; fit < 2 && !good_enough(p, bound); fit++) {
-            const int64_t height = place_all(p, p->order, fit == 0, p->best_bytes);
+            const int64_t height = place_all(p, p->order, NULL, fit == 0, p->best_bytes);
             keep_best(p, height);
         }
     }
 }
 
-/* One extent of the order is put somewhere else. Large extents, which decide, move most. */
+/* The most bytes live while each extent is. */
+static snug_status find_pressure(packer *p, snug_arena *arena, snug_error *err)
+{
+    const snug_mark start = snug_arena_mark(arena);
+    void *memory = NULL;
+    SNUG_TRY(
+        snug_arena_array(arena, (int64_t)p->horizon + 1, (int64_t)sizeof(int64_t), &memory, err));
+    int64_t *live = memory;
+    for (int64_t i = 0; i < p->count; i++) {
+        live[p->extents[i].first] += p->extents[i].bytes;
+        live[p->extents[i].last + 1] -= p->extents[i].bytes;
+    }
+    for (int32_t t = 1; t < p->horizon; t++) {
+        live[t] += live[t - 1];
+    }
+    for (int64_t i = 0; i < p->count; i++) {
+        p->pressure[i] = 0;
+        for (int32_t t = p->extents[i].first; t <= p->extents[i].last; t++) {
+            p->pressure[i] = snug_max_i64(p->pressure[i], live[t]);
+        }
+    }
+    snug_arena_rewind(arena, start);
+    return SNUG_OK;
+}
+
+static void move_in_order(int32_t *order, int64_t from, int64_t to)
+{
+    const int32_t moved = order[from];
+    if (from > to) {
+        memmove(&order[to + 1], &order[to], (size_t)(from - to) * sizeof *order);
+    } else {
+        memmove(&order[from], &order[from + 1], (size_t)(to - from) * sizeof *order);
+    }
+    order[to] = moved;
+}
+
+/* One extent of the order is put somewhere else, or to the other side. Large extents, which decide,
+ * move most; and the one on top, which has to give way. */
 static void perturb(const packer *p, uint64_t random)
 {
     const int64_t n = p->count;
     const int64_t reach = (random >> 60) < 12 ? snug_min_i64(n, SEARCH_LARGE) : n;
-    const int64_t from = (int64_t)((random >> 8) % (uint64_t)reach);
-    const int64_t to = (int64_t)((random >> 32) % (uint64_t)reach);
+    int64_t from = (int64_t)((random >> 8) % (uint64_t)reach);
+    int64_t to = (int64_t)((random >> 32) % (uint64_t)reach);
     memcpy(p->trial, p->order, (size_t)n * sizeof *p->order);
-    const int32_t moved = p->trial[from];
-    if (from > to) {
-        memmove(&p->trial[to + 1], &p->trial[to], (size_t)(from - to) * sizeof *p->trial);
-    } else {
-        memmove(&p->trial[from], &p->trial[from + 1], (size_t)(to - from) * sizeof *p->trial);
+    memcpy(p->trial_high, p->high, (size_t)n * sizeof *p->high);
+    if ((random & 6) == 0) {
+        for (from = 0; p->order[from] != p->top;) {
+            from++;
+        }
+        to = from > 0 ? (int64_t)((random >> 32) % (uint64_t)from) : 0;
     }
-    p->trial[to] = moved;
+    if ((random & 24) == 0) {
+        p->trial_high[p->order[from]] = !p->trial_high[p->order[from]];
+    }
+    move_in_order(p->trial, from, to);
 }
 
-/* Changes the order of the largest first, again and again; keeps what is not worse. */
-static void search(packer *p, int64_t bound)
+/* Changes the order as it is again and again; keeps what is not worse. */
+static void climb(packer *p, int64_t bound, int64_t visits, uint64_t seed)
 {
     const int64_t n = p->count;
-    const int64_t visits = n * n / 2 + 1;
-    const int64_t rounds = snug_min_i64(SEARCH_VISITS / visits, SEARCH_ROUNDS_MAX);
-    uint64_t state = 1;
-    for (int64_t i = 0; i < n; i++) {
-        p->keys[i] = sort_key(&p->extents[i], 0);
-        p->order[i] = (int32_t)i;
-    }
-    snug_plan_sort(p->keys, p->order, n);
-    int64_t current = INT64_MAX;
-    for (int64_t round = 0; round < rounds && !good_enough(p, bound); round++) {
+    const int64_t end = p->visits + visits;
+    uint64_t state = seed;
+    int64_t current = place_all(p, p->order, p->high, false, INT64_MAX);
+    keep_best(p, current);
+    for (int32_t round = 0;
+         round < SEARCH_ROUNDS_MAX && p->visits < end && !good_enough(p, bound); round++) {
+        const int32_t top = p->top;
         state = snug_hash64_mix(state, (uint64_t)round);
         perturb(p, state);
         /* Equal heights are taken too: they lead out of plateaus. */
-        const int64_t limit = current == INT64_MAX ? current : current + 1;
-        const int64_t height = place_all(p, p->trial, (state & 1) == 0, limit);
-        if (height != INT64_MAX) {
-            current = height;
-            memcpy(p->order, p->trial, (size_t)n * sizeof *p->order);
-            keep_best(p, height);
+        const int64_t height =
+            place_all(p, p->trial, p->trial_high, (state & 1) == 0, current + 1);
+        if (height == INT64_MAX) {
+            p->top = top;
+            continue;
         }
+        current = height;
+        memcpy(p->order, p->trial, (size_t)n * sizeof *p->order);
+        memcpy(p->high, p->trial_high, (size_t)n * sizeof *p->high);
+        keep_best(p, height);
+    }
+}
+
+/* Where a search may start: an order, and what hangs from the ceiling. */
+typedef struct beginning {
+    int64_t height;
+    int32_t rule, hang;
+} beginning;
+
+/* All orders with all ways to hang, then searches from the best of them. */
+static void search(packer *p, int64_t bound)
+{
+    beginning list[ORDER_COUNT * HANGS];
+    int32_t count = 0;
+    p->ceiling = (bound + bound / 200) / SNUG_ALIGN * SNUG_ALIGN;
+    for (int32_t rule = 0; rule < ORDER_COUNT; rule++) {
+        sort_by(p, rule);
+        for (int32_t hang = 0; hang < HANGS && !good_enough(p, bound); hang++) {
+            choose_high(p, hang);
+            const beginning b = {.height = place_all(p, p->order, p->high, false, INT64_MAX),
+                                 .rule = rule,
+                                 .hang = hang};
+            keep_best(p, b.height);
+            int32_t at = count++;
+            while (at > 0 && list[at - 1].height > b.height) {
+                list[at] = list[at - 1];
+                at--;
+            }
+            list[at] = b;
+        }
+    }
+    for (int32_t k = 0; k < SEARCH_STARTS && !good_enough(p, bound); k++) {
+        sort_by(p, list[k].rule);
+        choose_high(p, list[k].hang);
+        climb(p, bound, SEARCH_VISITS / SEARCH_STARTS, (uint64_t)k + 1);
     }
 }
 
@@ -344,8 +500,9 @@ snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_
     }
     SNUG_TRY_DONE(packer_init(&p, extents, count, scratch, err));
     SNUG_TRY_DONE(snug_offsets_bound(extents, count, scratch, &bound, err));
-    greedy(&p, effort == SNUG_PACKING_QUICK ? 2 : 4, bound);
+    greedy(&p, effort == SNUG_PACKING_QUICK ? ORDERS_QUICK : ORDERS_PLAIN, bound);
     if (effort == SNUG_PACKING_THOROUGH) {
+        SNUG_TRY_DONE(find_pressure(&p, scratch, err));
         search(&p, bound);
         SNUG_TRY_DONE(tighten(&p, bound, scratch, err));
     }

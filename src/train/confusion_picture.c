@@ -21,9 +21,10 @@ enum {
     NAME_COLUMNS = 18, /* Of which a wide character takes two. */
     LEFT = 172,
     TOP = 96,
-    BELOW = 150, /* Names of the columns, aslant. */
+    BELOW = 172, /* Names of the columns. */
+    CELL_UPRIGHT = 20, /* Below this the names of columns stand upright, to keep apart. */
     RIGHT = 40,
-    WIDTH_MIN = 560, /* The title has room. */
+    WIDTH_MIN = 590, /* The title has room. */
     NAME_BYTES = NAME_COLUMNS * 4 + 4,
     TEXT_BYTES = 96 << 10,
     WRITE_BYTES = 32 << 10
@@ -175,6 +176,7 @@ static void add_row(picture *p, int64_t row)
 /* Over the cells, so that their borders are seen; names of the columns aslant below. */
 static void add_lines(picture *p)
 {
+    const int turn = p->cell < CELL_UPRIGHT ? -90 : -45;
     for (int64_t i = 0; i <= p->classes; i++) {
         const int64_t at = i * p->cell;
         snug_text_add(&p->text,
@@ -186,8 +188,8 @@ static void add_lines(picture *p)
         const double x = LEFT + ((double)i + 0.5) * p->cell + 4;
         const int y = TOP + p->side + 14;
         snug_text_add(&p->text,
-                      "<text class=\"end\" x=\"%.1f\" y=\"%d\" transform=\"rotate(-45 %.1f %d)\">",
-                      x, y, x, y);
+                      "<text class=\"end\" x=\"%.1f\" y=\"%d\" transform=\"rotate(%d %.1f %d)\">",
+                      x, y, turn, x, y);
         snug_svg_escaped(&p->text, name_of(p, i, name));
         snug_text_add(&p->text, "</text>\n");
     }

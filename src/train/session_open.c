@@ -12,6 +12,7 @@
 #include "sys/heap.h"
 #include "train/family.h"
 #include "train/session.h"
+#include "train/session_smart.h"
 
 enum { SETUP_BLOCK_BYTES = 256 << 10 };
 
@@ -192,6 +193,7 @@ snug_status snug_session_create(const snug_settings *settings, const snug_sessio
     SNUG_TRY_DONE(copy_path(options->checkpoint, session->checkpoint, err));
     SNUG_TRY_DONE(choose_machine(session, options, err));
     SNUG_TRY_DONE(choose_family(session, err));
+    SNUG_TRY_DONE(snug_session_smart_check(session, err));
     SNUG_TRY_DONE(session->family->choose(session, err));
     SNUG_TRY_DONE(snug_session_open_data(session, err));
     session->graphs_mark = snug_arena_mark(&session->setup);

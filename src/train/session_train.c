@@ -12,6 +12,7 @@
 #include "train/family.h"
 #include "train/report.h"
 #include "train/session.h"
+#include "train/session_smart.h"
 #include "train/session_watch.h"
 #include "train/summary.h"
 
@@ -230,12 +231,16 @@ static snug_status save(snug_session *session, bool best, snug_error *err)
 static bool has_lost_patience(const snug_session *session)
 {
     const snug_settings *s = &session->settings;
+    if (session->state.finished != 0) {
+        return true;
+    }
     return s->training_early_stopping && s->training_early_stopping_patience > 0 &&
            session->state.bad_evaluations >= s->training_early_stopping_patience;
 }
 
 /** Evaluates, tells, and saves the best; `*out_stop` when patience has run out. */
-static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *err)
+static snug_status evaluate(snug_session *session, bool epoch_ended, bool *out_stop,
+                            snug_error *err)
 {
     const snug_settings *s = &session->settings;
     snug_train_state *state = &session->state;
@@ -264,6 +269,7 @@ static snug_status evaluate(snug_session *session, bool *out_stop, snug_error *e
     if (session->observer != NULL && session->observer->evaluation != NULL) {
         session->observer->evaluation(session->observer->context, e);
     }
+    SNUG_TRY(snug_session_smart_decide(session, epoch_ended, err));
     *out_stop = has_lost_patience(session);
     return e->best ? save(session, true, err) : SNUG_OK;
 }
@@ -280,7 +286,7 @@ static snug_status after_step(snug_session *session, bool *out_stop, snug_error 
     const bool epoch_ended = session->state.position == 0;
     const bool last = session->state.step >= session->step_count;
     if (is_due(s->training_eval_every_steps, session, epoch_ended) || last) {
-        SNUG_TRY(evaluate(session, out_stop, err));
+        SNUG_TRY(evaluate(session, epoch_ended, out_stop, err));
     }
     const bool due = is_due(s->training_checkpoint_every_steps, session, epoch_ended);
     if ((due || last || *out_stop) && session->saved_step != session->state.step) {

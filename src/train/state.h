@@ -19,6 +19,10 @@ typedef struct snug_train_state {
     double best_value;       /* Its validation loss. */
     double loss;             /* Of the last step. */
     int64_t bad_evaluations; /* Evaluations since the best one. */
+    int64_t rounds;          /* Of smart training: how many have ended, */
+    int64_t bad_rounds;      /* how many of the last brought nothing, */
+    int64_t finished;        /* and whether it decided to end. */
+    double round_best;       /* Best value at the end of the last round. */
     int64_t journal_bytes; /* metrics.jsonl up to this checkpoint; later lines are cut at resume. */
     double seconds;        /* Training time over all parts of the run. */
     uint64_t seed;

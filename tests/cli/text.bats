@@ -138,6 +138,38 @@ few() {
   says "model.safetensors"
 }
 
+@test "the confusion is drawn" {
+  printf 'label,text\n' >named.csv
+  for i in $(seq 40); do
+    printf '\xe9\x85\x92\xe5\xba\x97,good%d word%d\n"a <b> & ""c""",bad%d word3\n' $((i % 12)) "$i" $((i % 12))
+  done >>named.csv
+  # shellcheck disable=SC2046
+  snug train $(few) data.path=named.csv training.max_steps=2 --out run -q
+  expect 0
+  snug eval run --picture confusion.svg --json
+  expect 0
+  counts="$(json '[.confusion[][] | select(. > 0)] | length')"
+  [ "$(grep -c '<g><title>' confusion.svg)" = "$counts" ]
+  [ "$(grep -c '<rect class="right"' confusion.svg)" = "$(json '[.confusion[0][0], .confusion[1][1] | select(. > 0)] | length')" ]
+  grep -q "of $(json .samples) right: accuracy $(printf %.4f "$(json .accuracy)")" confusion.svg
+  grep -q '>酒店</text>' confusion.svg
+  grep -q '>a &lt;b&gt; &amp; "c"</text>' confusion.svg
+  python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse("confusion.svg")'
+  snug eval run --picture no/where.svg
+  expect 1
+  says "no/where.svg"
+}
+
+@test "a run without classes has no such picture" {
+  make_sessions
+  # shellcheck disable=SC2046
+  snug train $(small_run) training.max_steps=1 --out numbers -q
+  expect 0
+  snug eval numbers --picture confusion.svg
+  complains 2 "--picture draws which classes were confused; this run predicts numbers"
+  [ ! -e confusion.svg ]
+}
+
 @test "a label that training did not know is named at evaluation" {
   # shellcheck disable=SC2046
   snug train $(few) training.max_steps=1 --out run -q
