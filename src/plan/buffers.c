@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/hash.h"
 
 /* How much larger a dying buffer may be than the one that takes its storage over; 0: never. */
 enum { RATIOS = 4 };
@@ -296,11 +297,24 @@ static void keep_offsets(layout *w)
     }
 }
 
+/* Names a list of extents: equal lists are packed alike. */
+static uint64_t hash_extents(const layout *w, int64_t count)
+{
+    uint64_t hash = (uint64_t)count;
+    for (int64_t i = 0; i < count; i++) {
+        const snug_extent *e = &w->extents[i];
+        hash = snug_hash64_mix(hash, (uint64_t)e->bytes);
+        hash = snug_hash64_mix(hash, (uint64_t)e->first << 32 | (uint64_t)e->last);
+    }
+    return hash;
+}
+
 /* Packs under the ratios whose bound could still win, the most promising first. */
 static snug_status pack(layout *w, const int64_t *bounds, snug_packing_effort effort,
                         snug_arena *scratch, int64_t *out_bytes, snug_error *err)
 {
     bool tried[RATIOS] = {false};
+    uint64_t packed[RATIOS];
     int64_t best_bytes = INT64_MAX;
     const int32_t turns = effort == SNUG_PACKING_QUICK ? 2 : RATIOS;
     for (int32_t turn = 0; turn < turns; turn++) {
@@ -314,6 +328,14 @@ static snug_status pack(layout *w, const int64_t *bounds, snug_packing_effort ef
             break;
         }
         const int64_t count = list_storages(w, take_over_ratios[next]);
+        packed[turn] = hash_extents(w, count);
+        bool again = false;
+        for (int32_t k = 0; k < turn; k++) {
+            again = again || packed[k] == packed[turn];
+        }
+        if (again) {
+            continue;
+        }
         SNUG_TRY(snug_offsets_pack(w->extents, count, effort, scratch, &bytes, err));
         if (bytes < best_bytes) {
             best_bytes = bytes;
