@@ -1,11 +1,12 @@
-/* How long planning takes and what it finds: the full-size time-series model, and chains of 64
- * stages. */
+/* How long planning takes and what it finds: the full-size time-series model, BERT-base, and
+ * chains of 64 stages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/checked.h"
+#include "models/bert.h"
 #include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/explain.h"
@@ -45,6 +46,35 @@ static void build_model(snug_graph *graph, snug_arena *arena, double clip_norm)
     check(snug_graph_backward(graph, &err), &err);
     check(snug_optim_defaults("adamw", &optim, &err), &err);
     optim.clip_norm = clip_norm;
+    check(snug_optim_attach(graph, &optim, &err), &err);
+}
+
+/* BERT-base with a classifier of two classes. */
+static void build_bert(snug_graph *graph, snug_arena *arena, int64_t length)
+{
+    snug_error err = {0};
+    snug_optim_options optim;
+    const snug_bert_options options = {.purpose = SNUG_MODEL_TRAIN,
+                                       .prefix = "bert",
+                                       .vocabulary = 21128,
+                                       .positions = 512,
+                                       .types = 2,
+                                       .hidden = 768,
+                                       .layers = 12,
+                                       .heads = 12,
+                                       .intermediate = 3072,
+                                       .classes = 2,
+                                       .length = length,
+                                       .norm_eps = 1e-12,
+                                       .init_range = 0.02,
+                                       .dropout = 0.1,
+                                       .attention_dropout = 0.1,
+                                       .classifier_dropout = 0.1};
+    check(snug_graph_init(graph, arena, 4096, 16384, &err), &err);
+    check(snug_bert_build(graph, &options, &err), &err);
+    check(snug_graph_backward(graph, &err), &err);
+    check(snug_optim_defaults("adamw", &optim, &err), &err);
+    optim.clip_norm = 1.0;
     check(snug_optim_attach(graph, &optim, &err), &err);
 }
 
@@ -129,12 +159,13 @@ static void measure(const char *title, snug_graph *graph, int64_t batch, const d
         } else {
             const double verify_start = now_seconds();
             check(snug_plan_verify(&program, graph, &arena, &err), &err);
-            printf("  %8.1f MiB: arena %.1f MiB, bound %.1f, %.3f s, ratio %.3f, micro-batch "
+            printf("  %8.1f MiB: arena %.1f MiB, %.2f %% above the bound, %.3f s, ratio %.3f, "
+                   "micro-batch "
                    "%lld, planned %.3f s, verified %.3f s\n",
                    k < 0 ? 0.0 : mebibytes[k], (double)program.arena_bytes / 1048576.0,
-                   (double)program.live_bytes_max / 1048576.0, program.seconds,
-                   program.seconds / facts.unlimited_seconds, (long long)program.micro_batch,
-                   seconds, now_seconds() - verify_start);
+                   100.0 * ((double)program.arena_bytes / (double)program.live_bytes_max - 1.0),
+                   program.seconds, program.seconds / facts.unlimited_seconds,
+                   (long long)program.micro_batch, seconds, now_seconds() - verify_start);
             if (explain) {
                 snug_text_init(&text, buffer, sizeof buffer);
                 snug_plan_explain(&program, graph, &text);
@@ -155,6 +186,7 @@ int main(int argc, char **argv)
     snug_graph graph;
     const bool explain = argc > 1 && strcmp(argv[1], "--explain") == 0;
     const double full[] = {560.0, 300.0, 180.0, 150.0, 120.0};
+    const double bert[] = {2200.0, 1900.0, 1700.0, 1600.0};
     const double chain[] = {100.0, 40.0, 20.0, 10.0};
     snug_heap_arena_init(&arena, "graph", SNUG_CATEGORY_RUNTIME, 1 << 20);
     build_model(&graph, &arena, 0.0);
@@ -162,6 +194,10 @@ int main(int argc, char **argv)
     build_model(&graph, &arena, 1.0);
     measure("regression_vemg2pose, batch 64", &graph, 64, full, 5, explain);
     measure("regression_vemg2pose, batch 256", &graph, 256, full, 2, false);
+    build_bert(&graph, &arena, 128);
+    measure("BERT-base, length 128, batch 16", &graph, 16, bert, 4, false);
+    build_bert(&graph, &arena, 512);
+    measure("BERT-base, length 512, batch 16", &graph, 16, bert, 4, false);
     build_chain(&graph, &arena, 64);
     measure("chain of 64, batch 32", &graph, 32, chain, 4, false);
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);

@@ -38,9 +38,11 @@ if [ -n "${TORCH_PYTHON:-}" ]; then
     if [ -d "$texts" ]; then
         part "WordPiece beside transformers, one thread" "$TORCH_PYTHON" bench/peers/wordpiece_peer.py \
             --driver "$build/bench/wordpiece_bench" --data "$texts" ${TOKENIZER_MODEL:+--model "$TOKENIZER_MODEL"}
+        part "fine-tuning MiniLM beside PyTorch" "$TORCH_PYTHON" bench/textcls_real.py --snug "$build/snug" --data "$texts"
     else
-        echo "left out: WordPiece (no '$texts'; set SNUG_DATA_DIR)"
+        echo "left out: WordPiece and fine-tuning (no '$texts'; set SNUG_DATA_DIR)"
     fi
+    part "Hugging Face folders there and back" "$TORCH_PYTHON" bench/hf_check.py --snug "$build/snug"
     if [ -n "${TORCH_PEERS:-}" ]; then
         part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" --peers "$TORCH_PEERS"
         part "BERT-base beside PyTorch" python3 bench/bert_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \

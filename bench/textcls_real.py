@@ -210,6 +210,9 @@ def show(result):
             side, *figures[side], *spread(rows, "macro_f1"), spread(rows, "seconds")[0],
             max(row["peak_mib"] for row in rows)))
     behind = figures["PyTorch"][0] - figures["snug"][0]
+    if len(result["runs"]["snug"]) < 2:
+        print("  one seed has no deviation: not judged")
+        return True
     deviation = max(figures["PyTorch"][1], figures["snug"][1])
     print("  snug is %.4f %s, one deviation is %.4f: %s" % (
         abs(behind), "behind" if behind > 0 else "ahead", deviation,

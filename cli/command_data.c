@@ -35,8 +35,9 @@ static void print_result(const cli_line *line, const char *schema, const char *o
                      (long long)result->files, (long long)result->rows, (long long)result->bytes);
         return;
     }
-    cli_say("%lld %s with %lld rows in '%s' (%s)\n", (long long)result->files,
-            result->files == 1 ? T_("file") : T_("files"), (long long)result->rows, out,
+    cli_say(result->files == 1 ? "%lld file with %lld rows in '%s' (%s)\n"
+                               : "%lld files with %lld rows in '%s' (%s)\n",
+            (long long)result->files, (long long)result->rows, out,
             snug_size_show(result->bytes, size));
 }
 

@@ -609,7 +609,8 @@ static const cli_option *const check_groups[] = {check_only, budget, common, NUL
 static const cli_option *const plan_groups[] = {plan_only, budget, settings, fail_on, common, NULL};
 static const cli_option *const train_groups[] = {train_only, budget, settings,
                                                  fail_on,    common, NULL};
-static const cli_option *const eval_groups[] = {eval_only, run_only, budget, fail_on, common, NULL};
+static const cli_option *const eval_groups[] = {eval_only, run_only, budget,
+                                                fail_on,   common,   NULL};
 static const cli_option *const predict_groups[] = {predict_only, run_only, budget, common, NULL};
 static const cli_option *const describe_groups[] = {describe_only, common, NULL};
 static const cli_option *const convert_groups[] = {convert_only, common, NULL};
@@ -630,8 +631,8 @@ static const cli_command commands[] = {
      "The profile for time series follows what is free now, the one for text the memory of the\n"
      "machine or, if smaller, its tightest limit: below 8 GiB low_memory and ultra_low_memory, up\n"
      "to 16 GiB default and safe, above high_performance and original. A GPU is shown only: snug\n"
-     "computes on the processor. Warnings: more than 90 % of the memory or 95 % of a GPU's in use,\n"
-     "or 85 degrees C.\n",
+     "computes on the processor. Warnings: more than 90 % of the memory or 95 % of a GPU's in\n"
+     "use, or 85 degrees C.\n",
      check_groups, 0, 0, false, cli_run_check},
     {"plan", "where every byte will go, before anything runs", "CONFIG [KEY=VALUE ...]",
      "  snug plan timeseries data.path=sessions --budget 600MiB\n"

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/philox.h"
 #include "exec/exec.h"
+#include "models/bert.h"
 #include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/build.h"
@@ -24,13 +25,23 @@ static inline void plan_case_close(plan_case *c)
     snug_heap_arena_deinit(&c->arena, SNUG_CATEGORY_RUNTIME);
 }
 
+/** Adds the backward graph and AdamW; clip_norm 0: unclipped. */
+static inline void plan_case_attach(plan_case *c, double clip_norm)
+{
+    snug_error err = {0};
+    snug_optim_options optim;
+    CHECK_OK(snug_graph_backward(&c->graph, &err));
+    CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
+    optim.clip_norm = clip_norm;
+    CHECK_OK(snug_optim_attach(&c->graph, &optim, &err));
+}
+
 /** A small TDS + LSTM of the family, with its backward graph and AdamW; clip_norm 0: unclipped. */
 static inline void plan_case_model_clipped(plan_case *c, int64_t window, bool mask,
                                            snug_model_purpose purpose, double clip_norm)
 {
     snug_error err = {0};
     snug_tds_lstm_options options;
-    snug_optim_options optim;
     snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
     CHECK_OK(snug_tds_lstm_preset("tds_lstm", &options, &err));
     options.purpose = purpose;
@@ -43,10 +54,7 @@ static inline void plan_case_model_clipped(plan_case *c, int64_t window, bool ma
     CHECK_OK(snug_graph_init(&c->graph, &c->arena, 1024, 4096, &err));
     CHECK_OK(snug_tds_lstm_build(&c->graph, &options, &err));
     if (purpose == SNUG_MODEL_TRAIN) {
-        CHECK_OK(snug_graph_backward(&c->graph, &err));
-        CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
-        optim.clip_norm = clip_norm;
-        CHECK_OK(snug_optim_attach(&c->graph, &optim, &err));
+        plan_case_attach(c, clip_norm);
     }
 }
 
@@ -55,6 +63,43 @@ static inline void plan_case_model(plan_case *c, int64_t window, bool mask,
                                    snug_model_purpose purpose)
 {
     plan_case_model_clipped(c, window, mask, purpose, 1.0);
+}
+
+/** A model of the family at its full size, clipped, with AdamW: for planning alone. */
+static inline void plan_case_full(plan_case *c, const char *preset)
+{
+    snug_error err = {0};
+    snug_tds_lstm_options options;
+    snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    CHECK_OK(snug_tds_lstm_preset(preset, &options, &err));
+    CHECK_OK(snug_graph_init(&c->graph, &c->arena, 1024, 4096, &err));
+    CHECK_OK(snug_tds_lstm_build(&c->graph, &options, &err));
+    plan_case_attach(c, 1.0);
+}
+
+/** A small BERT with its backward graph and AdamW; clip_norm 0: unclipped. */
+static inline void plan_case_bert(plan_case *c, int64_t layers, double clip_norm)
+{
+    snug_error err = {0};
+    const snug_bert_options options = {.purpose = SNUG_MODEL_TRAIN,
+                                       .prefix = "bert",
+                                       .vocabulary = 50,
+                                       .positions = 32,
+                                       .types = 2,
+                                       .hidden = 32,
+                                       .layers = layers,
+                                       .heads = 2,
+                                       .intermediate = 64,
+                                       .classes = 3,
+                                       .length = 16,
+                                       .norm_eps = 1e-12,
+                                       .init_range = 0.02,
+                                       .dropout = 0.1,
+                                       .attention_dropout = 0.1};
+    snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    CHECK_OK(snug_graph_init(&c->graph, &c->arena, 2048, 8192, &err));
+    CHECK_OK(snug_bert_build(&c->graph, &options, &err));
+    plan_case_attach(c, clip_norm);
 }
 
 /** Element `i` of sample `position` of a stream: a function of these alone. */

@@ -11,6 +11,12 @@ if(Python3_Interpreter_FOUND)
   set_tests_properties(tidy tidy_rules PROPERTIES LABELS lint TIMEOUT 300)
 endif()
 
+# Label lint: what the catalogues of messages lack; skipped without gettext's tools.
+if(Python3_Interpreter_FOUND)
+  add_test(NAME messages COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/i18n.py check)
+  set_tests_properties(messages PROPERTIES LABELS lint TIMEOUT 120 SKIP_RETURN_CODE 77)
+endif()
+
 # Label cli: one file of bats is one test, with the program in SNUG.
 file(GLOB SNUG_BATS_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cli/*.bats)
 foreach(script ${SNUG_BATS_TESTS})
@@ -38,12 +44,12 @@ if(Python3_Interpreter_FOUND AND TARGET snug_program)
     ENVIRONMENT "SNUG_COSTS=default")
 endif()
 
-# Label memory: random configurations inside kernel limits; as many as take about a minute.
+# Label memory: random configurations inside kernel limits; two minutes on two idle cores.
 if(Python3_Interpreter_FOUND AND NOT SNUG_SANITIZE)
   add_test(NAME soak_budget
            COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/soak/budget
                    --snug $<TARGET_FILE_DIR:snug_static>/snug --count 100 --seed 1)
-  set_tests_properties(soak_budget PROPERTIES LABELS memory TIMEOUT 900)
+  set_tests_properties(soak_budget PROPERTIES LABELS memory TIMEOUT 1800)
 endif()
 
 # Label fuzz: NAME_fuzz.c with the replay driver runs over tests/fixtures/NAME, over the data

@@ -3,13 +3,14 @@
 set -eu
 
 packages="build-essential cmake ninja-build pkg-config libcmocka-dev bats libyaml-dev
-libdeflate-dev python3 jq"
+libdeflate-dev python3 jq gettext"
 
 # A command says more than a package name: it may come from elsewhere.
 have() {
     case "$1" in
     build-essential) command -v cc >/dev/null && command -v make >/dev/null ;;
     cmake | bats | python3 | jq) command -v "$1" >/dev/null ;;
+    gettext) command -v msgfmt >/dev/null && command -v xgettext >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     pkg-config) command -v pkg-config >/dev/null ;;
     libcmocka-dev) pkg-config --exists cmocka 2>/dev/null ;;

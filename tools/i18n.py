@@ -25,7 +25,10 @@ FORMAT_KEYWORDS = ["SNUG_FAIL:3", "SNUG_FAIL_DONE:3", "snug_error_prefix:2", "sn
                    "snug_session_message:3", "add_reason:2", "say:3", "cli_error:1", "cli_note:1",
                    "cli_say:1", "snug_translated_format:1", "snug_translate_format:1",
                    "snug_error_set:5"]
-TEXT_KEYWORDS = ["T_:1", "snug_translated:1", "N_:1"]
+TEXT_KEYWORDS = ["T_:1", "snug_translated:1", "N_:1", "snug_html_headline:3",
+                 "snug_html_paragraph:2", "snug_html_section:2",
+                 "snug_html_card:3", "snug_html_card:5", "snug_html_end:2", "add_row:1",
+                 "add_number_cards:4"]
 # Texts that are looked up where they are shown: (file, where the table begins, where it ends).
 TABLES = [
     ("src/train/session_plan.c", r"\} EXPLANATIONS\[\] = \{", r"\n\};"),
@@ -39,12 +42,20 @@ TABLES = [
     ("src/monitor/memory_report.c", r"heads\[\] = \{", r"\};"),
     ("src/monitor/analysis_text.c", r"heads\[\] = \{", r"\};"),
     ("src/monitor/analysis_text.c", r"difference_text\(\"", r"[,;]"),
+    ("src/monitor/analysis_page.c", r"headings\[\] = \{", r"\};"),
+    ("src/api/experiments_report.c", r"last\[\] = \{", r"\};"),
     ("src/monitor/levels.c", r"names\[SNUG_LEVEL_COUNT\] = \{", r"\};"),
     ("src/monitor/recorder.c", r"names\[\] = \{", r"\};"),
     ("src/monitor/sampler.c", r"why_not\[\w+\] = ", r";"),
     ("src/monitor/supervise.c", r"peak_source = ", r";"),
+    ("src/sys/file.c", r"(?:snug_file_fail|close_and_fail)\(\w+, ", r"[,;]"),
+    ("src/sys/folder.c", r"(?:snug_file_fail|close_and_fail)\(\w+, ", r"[,;]"),
+    ("src/sys/writer.c", r"(?:snug_file_fail|close_and_fail)\(\w+, ", r"[,;]"),
+    ("src/train/session_eval.c", r"names\[SNUG_PARTS\] = \{", r"\};"),
+    ("src/train/family_text.c", r"\.sample = ", r","),
+    ("src/train/family_timeseries.c", r"\.sample = ", r","),
     ("src/sys/kept.c", r"words\[\] = \{", r"\};"),
-    ("src/sys/nvml.c", r"\*why = ", r";"),
+    ("src/sys/nvml.c", r"\*out_reason = ", r";"),
     ("src/train/family_text.c", r"knobs\[\] = \{", r"\n\};"),
     ("src/train/family_timeseries.c", r"knobs\[\] = \{", r"\n\};"),
     ("src/api/data_api.c", r"heads\[\] = \{", r"\};"),
@@ -109,13 +120,13 @@ def table_texts(path, text):
         for row in re.finditer(rf'\{{({STRING}),\s*({STRINGS}),\s*({STRINGS}),\s*({STRINGS}),',
                                rows):
             # Commands are the same in every language; only what is said below them is not.
-            found += [row.group(2)] + [e for e in [row.group(4)] if '"\\n"' in e]
+            found += [row.group(2)] + [e for e in [row.group(4)] if re.search(r'(?m)^ *"\\n"', e)]
     if path == "src/config/schema.c":
         found += setting_texts(text)
     if path == "src/config/builtin.c":
         found += re.findall(rf'\{{{STRING}, (?:true|false), ({STRINGS}),', text)
     # xgettext takes the first text of a call; one that chooses between two has more.
-    for inside in calls(text, "T_|snug_translated"):
+    for inside in calls(text, "T_|snug_translated|snug_html_headline|cli_say"):
         found += re.findall(STRINGS, inside) if "?" in inside else []
     return [f for f in found if is_words(f)]
 
@@ -135,7 +146,8 @@ def setting_texts(text):
     """What a key of the configuration means: the last text of its row."""
     kinds = "INT|REAL|BOOL|TEXT|CHOICE|BYTES"
     rows = text[text.index("rows[] = {"):]
-    found = [re.findall(STRINGS, row)[-1] for row in calls(rows, kinds)]
+    found = re.findall(rf"\.help = ({STRINGS})", rows)
+    found += [re.findall(STRINGS, row)[-1] for row in calls(rows, kinds)]
     stages = re.search(r"#define STAGE\(n\)(.*?)\n\n", text, re.S).group(1).replace("\\\n", "\n")
     for number in re.findall(r"\bSTAGE\((\d)\)", rows):
         plain = re.sub(r'"\s*#n\s*"', number, stages)

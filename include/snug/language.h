@@ -21,9 +21,10 @@ extern "C" {
  * language from now on. JSON, file formats and names stay as they are, whatever the language.
  * @param folder    "/usr/share/locale"; borrowed for the call only.
  * @param language  "zh_CN"; NULL or "en" goes back to English and needs no folder.
- * @mem     The file's bytes until the next call; a look-up allocates nothing.
+ * @mem     Allocates nothing; touches as many bytes of a room of its own as the file has.
  * @threads Only while no other thread is in the library.
- * @errors  SNUG_CODE_IO without the file, SNUG_CODE_FORMAT when it is damaged: it stays as it was.
+ * @errors  SNUG_CODE_IO without the file, SNUG_CODE_FORMAT when it is damaged, SNUG_CODE_LIMIT
+ *          above 512 KiB, SNUG_CODE_USAGE for a name with a '/'. Messages are in English then.
  */
 SNUG_API SNUG_MUST_CHECK snug_status snug_language_use(const char *folder, const char *language,
                                                        snug_error *err);

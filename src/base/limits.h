@@ -27,7 +27,7 @@ enum {
     SNUG_HF_WIDTH_MAX = 1 << 17,        /* Hidden and intermediate size, heads, token types. */
     SNUG_HF_ROWS_MAX = 1 << 24,         /* Vocabulary, positions. */
     SNUG_CONFIG_FILE_BYTES_MAX = 1 << 20,
-    SNUG_CATALOGUE_BYTES_MAX = 4 << 20, /* Messages of one language. */
+    SNUG_CATALOGUE_BYTES_MAX = 512 << 10, /* Messages of one language. */
     SNUG_ROW_BYTES_MAX = 1 << 20, /* A row of CSV, TSV or JSONL, quoted line ends included. */
     SNUG_LABELS_MAX = 16384,      /* Classes of a classification. */
     SNUG_TOKENIZER_FILE_BYTES_MAX = 64 << 20, /* tokenizer.json, vocab.txt. */

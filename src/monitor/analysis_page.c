@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "base/limits.h"
+#include "base/translate.h"
 #include "monitor/analysis.h"
 #include "monitor/memory_picture.h"
 
@@ -31,7 +32,7 @@ static void add_limit_bar(const snug_verdict *v, snug_text *out)
         return;
     }
     snug_text_init(&text, words, sizeof words);
-    snug_text_add(&text, "peak %s of %s, %.0f %%", size_of(v->peak, sizes[0]),
+    snug_text_say(&text, "peak %s of %s, %.0f %%", size_of(v->peak, sizes[0]),
                   size_of(v->limit, sizes[1]), 100 * v->peak / v->limit);
     snug_html_bar(out, limit_tone(v), v->peak / v->limit, words);
 }
@@ -51,28 +52,28 @@ void snug_analysis_page_cards(const snug_analysis_item *item, snug_text *out)
                    snug_quantity_words(v->total));
     snug_text_init(&text, note, sizeof note);
     if (v->peak_kernel > 0) {
-        snug_text_add(&text, "by the kernel %s", size_of(v->peak_kernel, value));
+        snug_text_say(&text, "by the kernel %s", size_of(v->peak_kernel, value));
     } else {
-        snug_text_add(&text, "of the samples");
+        snug_text_say(&text, "of the samples");
     }
     snug_html_card(out, v->exceeded ? SNUG_TONE_BAD : SNUG_TONE_PLAIN, "peak",
                    size_of(v->peak, value), note);
     if (trend->shape != SNUG_TREND_SHORT) {
         snug_text_init(&text, note, sizeof note);
-        snug_text_add(&text, "%s to %s (99 %%)", snug_rate_text(v->rate_low, low),
+        snug_text_say(&text, "%s to %s (99 %%)", snug_rate_text(v->rate_low, low),
                       snug_rate_text(v->rate_high, high));
         snug_html_card(out, v->kind == SNUG_VERDICT_LEAK ? SNUG_TONE_BAD : SNUG_TONE_PLAIN,
                        "per hour", snug_rate_text(v->rate, rate), note);
     }
     if (v->limit > 0 && isfinite(v->reach_s)) {
         snug_text_init(&text, note, sizeof note);
-        snug_text_add(&text, "%s to %s", snug_time_text(v->reach_s_early, low),
+        snug_text_say(&text, "%s to %s", snug_time_text(v->reach_s_early, low),
                       snug_time_text(v->reach_s_late, high));
         snug_html_card(out, SNUG_TONE_BAD, "limit reached in", snug_time_text(v->reach_s, rate),
                        note);
     }
     snug_text_init(&text, note, sizeof note);
-    snug_text_add(&text, "%lld samples", (long long)item->log.series.sample_count);
+    snug_text_say(&text, "%lld samples", (long long)item->log.series.sample_count);
     snug_html_card(out, SNUG_TONE_PLAIN, "watched for", snug_time_text(v->seconds, rate), note);
     snug_html_cards_end(out);
     add_limit_bar(v, out);
@@ -95,7 +96,7 @@ void snug_analysis_page_figures(const snug_analysis_item *item, snug_text *out)
                                      size_of(e->last, sizes[1]),
                                      size_of(e->peak, sizes[2]),
                                      snug_rate_text(e->trend.rate, rate),
-                                     snug_trend_words(&e->trend)};
+                                     snug_translated(snug_trend_words(&e->trend))};
         snug_html_row(out, cells, SNUG_COUNT(cells));
     }
     snug_html_table_end(out);
@@ -103,7 +104,7 @@ void snug_analysis_page_figures(const snug_analysis_item *item, snug_text *out)
 
 static void add_row(const char *name, const char *value, snug_text *out)
 {
-    const char *const cells[] = {name, value};
+    const char *const cells[] = {snug_translated(name), value};
     if (value[0] != '\0') {
         snug_html_row(out, cells, SNUG_COUNT(cells));
     }
@@ -182,10 +183,10 @@ static void add_difference(const char *name, const snug_difference *difference, 
     snug_difference_texts(difference, rate, texts);
     snug_text_init(&text, interval, sizeof interval);
     if (isfinite(difference->low)) {
-        snug_text_add(&text, "%s to %s%s", texts[3], texts[4],
-                      difference->sure ? "" : " (may be chance)");
+        snug_text_say(&text, "%s to %s%s", texts[3], texts[4],
+                      difference->sure ? "" : snug_translated(" (may be chance)"));
     }
-    const char *const cells[] = {name, texts[0], texts[1], texts[2], interval};
+    const char *const cells[] = {snug_translated(name), texts[0], texts[1], texts[2], interval};
     snug_html_row(out, cells, SNUG_COUNT(cells));
 }
 
@@ -208,9 +209,9 @@ void snug_analysis_page(const snug_analysis_item *const *items, int64_t count, d
     char title[SNUG_PATH_BYTES + 32];
     snug_text text;
     snug_text_init(&text, title, sizeof title);
-    snug_text_add(&text, "Memory of %s%s",
+    snug_text_say(&text, "Memory of %s%s",
                   items[0]->log.command[0] != '\0' ? items[0]->log.command : items[0]->path,
-                  count > 1 ? " and others" : "");
+                  count > 1 ? snug_translated(" and others") : "");
     snug_html_begin(out, title);
     if (count == 2) {
         add_changes(items, scratch, out);

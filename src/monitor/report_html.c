@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/translate.h"
 #include "base/utf8.h"
 
 static const char *const tones[] = {"plain", "good", "notice", "bad"};
@@ -91,9 +92,11 @@ void snug_html_words(snug_text *out, const char *words)
 
 void snug_html_begin(snug_text *out, const char *title)
 {
-    snug_text_add(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-                       "<title>");
+    snug_text_add(out,
+                  "<!doctype html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+                  "<title>",
+                  snug_translated("en"));
     snug_html_words(out, title);
     snug_text_add(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<h1>", style);
     snug_html_words(out, title);
@@ -103,7 +106,7 @@ void snug_html_begin(snug_text *out, const char *title)
 void snug_html_headline(snug_text *out, snug_tone tone, const char *word, const char *sentence)
 {
     snug_text_add(out, "<p class=\"lead\"><b class=\"%s\">", tones[tone]);
-    snug_html_words(out, word);
+    snug_html_words(out, snug_translated(word));
     snug_text_add(out, "</b>");
     snug_html_words(out, sentence);
     snug_text_add(out, "</p>\n");
@@ -112,14 +115,14 @@ void snug_html_headline(snug_text *out, snug_tone tone, const char *word, const 
 void snug_html_paragraph(snug_text *out, const char *words)
 {
     snug_text_add(out, "<p>");
-    snug_html_words(out, words);
+    snug_html_words(out, snug_translated(words));
     snug_text_add(out, "</p>\n");
 }
 
 void snug_html_section(snug_text *out, const char *title)
 {
     snug_text_add(out, "<h2>");
-    snug_html_words(out, title);
+    snug_html_words(out, snug_translated(title));
     snug_text_add(out, "</h2>\n");
 }
 
@@ -132,13 +135,13 @@ void snug_html_card(snug_text *out, snug_tone tone, const char *label, const cha
                     const char *note)
 {
     snug_text_add(out, "<div class=\"card %s\"><span>", tones[tone]);
-    snug_html_words(out, label);
+    snug_html_words(out, snug_translated(label));
     snug_text_add(out, "</span><strong>");
     snug_html_words(out, value);
     snug_text_add(out, "</strong>");
     if (note != NULL) {
         snug_text_add(out, "<span>");
-        snug_html_words(out, note);
+        snug_html_words(out, snug_translated(note));
         snug_text_add(out, "</span>");
     }
     snug_text_add(out, "</div>\n");
@@ -164,7 +167,8 @@ static void add_cells(snug_text *out, const char *tag, const char *const *cells,
     snug_text_add(out, "<tr>");
     for (int64_t i = 0; i < count; i++) {
         snug_text_add(out, "<%s>", tag);
-        snug_html_words(out, cells[i]);
+        /* Headings are ours, cells hold what was found. */
+        snug_html_words(out, tag[1] == 'h' ? snug_translated(cells[i]) : cells[i]);
         snug_text_add(out, "</%s>", tag);
     }
     snug_text_add(out, "</tr>\n");
@@ -238,6 +242,6 @@ void snug_html_figure_end(snug_text *out)
 void snug_html_end(snug_text *out, const char *made_by)
 {
     snug_text_add(out, "<footer>");
-    snug_html_words(out, made_by);
+    snug_html_words(out, snug_translated(made_by));
     snug_text_add(out, "</footer>\n</main>\n</body>\n</html>\n");
 }

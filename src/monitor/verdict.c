@@ -407,7 +407,7 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
         snug_text_say(&text,
                       "%s grew by %s over %lld rounds at the same place (%s), by the program's "
                       "own count",
-                      snug_category_name(out->category),
+                      snug_translated(snug_category_name(out->category)),
                       snug_size_text(log->ledger.leak.bytes, size),
                       (long long)log->ledger.leak.repeats, log->ledger.leak.place);
         return;

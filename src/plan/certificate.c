@@ -107,9 +107,10 @@ static void call_row(const snug_plan_call *c, int64_t *row)
 static void buffer_row(const snug_plan_buffer *b, int64_t *row)
 {
     const int64_t values[BUFFER_COLUMNS] = {
-        b->tensor, (int64_t)b->category, b->persistent,    b->whole, b->global,
-        b->samples, b->bytes,            b->first,         b->last,  b->zero_loop,
-        b->offset,  (int64_t)b->home,    b->moved_bytes};
+        b->tensor,     (int64_t)b->category, b->persistent, b->whole,
+        b->global,     b->samples,           b->bytes,      b->first,
+        b->last,       b->zero_loop,         b->offset,     (int64_t)b->home,
+        b->moved_bytes};
     memcpy(row, values, sizeof values);
 }
 

@@ -11,7 +11,7 @@
 
 /* Work of the local search in visits of placed extents, over all its starts: about a tenth of a
  * second. */
-enum { SEARCH_VISITS = 80000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24, SEARCH_STARTS = 4 };
+enum { SEARCH_VISITS = 40000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24, SEARCH_STARTS = 4 };
 
 /* Orders in which extents are placed. */
 enum {
@@ -33,6 +33,11 @@ static const int64_t hang_parts[HANGS] = {0, 8, 4, 2};
 /* Sections that are searched exactly whatever their gap, and those that are too large for it. */
 enum { EXACT_FEW = 40, EXACT_MOST = 400 };
 
+/* Extents that are packed exactly before all others: those that live where no more than the bound
+ * over these is free, but for those smaller than the bound over CORE_SMALL. */
+enum { CORES = 2, CORE_SMALL = 512 };
+static const int64_t core_depths[CORES] = {20, 50};
+
 /* Parts of the time axis that have a list of their own of what lies in them. */
 enum { PERIODS = 16 };
 
@@ -44,6 +49,8 @@ typedef struct shelf {
 } shelf;
 
 typedef struct packer {
+    int64_t *fixed;      /* [extent] Place of those that come first in the order */
+    int64_t fixed_count; /* and are so many. */
     const snug_extent *extents;
     int64_t count;
     int64_t *keys;
@@ -52,10 +59,10 @@ typedef struct packer {
     int64_t *pressure; /* [extent] Most bytes live at a position of it; only for thorough effort. */
     bool *high;        /* [extent] It is placed as high below the ceiling as it can be. */
     bool *trial_high;
-    int64_t ceiling; /* Within 0.5 % of the bound. */
-    int32_t horizon; /* Positions. */
-    int32_t top;     /* The extent that ends highest, of those placed last. */
-    int64_t visits;  /* Of placed extents, so far. */
+    int64_t ceiling;       /* What is placed high hangs from here. */
+    int32_t horizon;       /* Positions. */
+    int32_t top;           /* The extent that ends highest, of those placed last. */
+    int64_t visits;        /* Of placed extents, so far. */
     shelf all;             /* What lives in several periods looks for room here, */
     shelf within[PERIODS]; /* and what lives in one among those that touch it. */
     int32_t period;        /* Positions. */
@@ -83,11 +90,12 @@ static snug_status packer_init(packer *p, const snug_extent *extents, int64_t co
     int32_t end = 0;
     int64_t touching[PERIODS] = {0};
     *p = (packer){.extents = extents, .count = count, .best_bytes = INT64_MAX};
-    SNUG_TRY(snug_arena_array(arena, 4 * count, (int64_t)sizeof(int64_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 5 * count, (int64_t)sizeof(int64_t), &memory, err));
     p->keys = memory;
     p->offsets = p->keys + count;
     p->best_offsets = p->offsets + count;
     p->pressure = p->best_offsets + count;
+    p->fixed = p->pressure + count;
     SNUG_TRY(snug_arena_array(arena, 2 * count, (int64_t)sizeof(bool), &memory, err));
     p->high = memory;
     p->trial_high = p->high + count;
@@ -194,8 +202,9 @@ static int64_t place_all(packer *p, const int32_t *order, const bool *high, bool
         const int32_t to = fresh.last / p->period;
         const shelf *placed = from == to ? &p->within[from] : &p->all;
         p->visits += placed->count + 1;
-        fresh.offset = high != NULL && high[index] ? find_high(placed, &fresh, p->ceiling)
-                                                   : find_offset(placed, &fresh, best_fit);
+        fresh.offset = i < p->fixed_count            ? p->fixed[index]
+                       : high != NULL && high[index] ? find_high(placed, &fresh, p->ceiling)
+                                                     : find_offset(placed, &fresh, best_fit);
         p->offsets[index] = fresh.offset;
         if (fresh.offset + fresh.bytes > height) {
             height = fresh.offset + fresh.bytes;
@@ -320,17 +329,22 @@ static void move_in_order(int32_t *order, int64_t from, int64_t to)
  * move most; and the one on top, which has to give way. */
 static void perturb(const packer *p, uint64_t random)
 {
-    const int64_t n = p->count;
+    const int64_t fixed = p->fixed_count;
+    const int64_t n = p->count - fixed;
     const int64_t reach = (random >> 60) < 12 ? snug_min_i64(n, SEARCH_LARGE) : n;
-    int64_t from = (int64_t)((random >> 8) % (uint64_t)reach);
-    int64_t to = (int64_t)((random >> 32) % (uint64_t)reach);
-    memcpy(p->trial, p->order, (size_t)n * sizeof *p->order);
-    memcpy(p->trial_high, p->high, (size_t)n * sizeof *p->high);
+    int64_t from = fixed + (int64_t)((random >> 8) % (uint64_t)reach);
+    int64_t to = fixed + (int64_t)((random >> 32) % (uint64_t)reach);
+    memcpy(p->trial, p->order, (size_t)p->count * sizeof *p->order);
+    memcpy(p->trial_high, p->high, (size_t)p->count * sizeof *p->high);
     if ((random & 6) == 0) {
-        for (from = 0; p->order[from] != p->top;) {
-            from++;
+        int64_t top = 0;
+        while (p->order[top] != p->top) {
+            top++;
         }
-        to = from > 0 ? (int64_t)((random >> 32) % (uint64_t)from) : 0;
+        if (top > fixed) {
+            from = top;
+            to = fixed + (int64_t)((random >> 32) % (uint64_t)(top - fixed));
+        }
     }
     if ((random & 24) == 0) {
         p->trial_high[p->order[from]] = !p->trial_high[p->order[from]];
@@ -346,14 +360,13 @@ static void climb(packer *p, int64_t bound, int64_t visits, uint64_t seed)
     uint64_t state = seed;
     int64_t current = place_all(p, p->order, p->high, false, INT64_MAX);
     keep_best(p, current);
-    for (int32_t round = 0;
-         round < SEARCH_ROUNDS_MAX && p->visits < end && !good_enough(p, bound); round++) {
+    for (int32_t round = 0; round < SEARCH_ROUNDS_MAX && p->visits < end && !good_enough(p, bound);
+         round++) {
         const int32_t top = p->top;
         state = snug_hash64_mix(state, (uint64_t)round);
         perturb(p, state);
         /* Equal heights are taken too: they lead out of plateaus. */
-        const int64_t height =
-            place_all(p, p->trial, p->trial_high, (state & 1) == 0, current + 1);
+        const int64_t height = place_all(p, p->trial, p->trial_high, (state & 1) == 0, current + 1);
         if (height == INT64_MAX) {
             p->top = top;
             continue;
@@ -396,8 +409,68 @@ static void search(packer *p, int64_t bound)
     for (int32_t k = 0; k < SEARCH_STARTS && !good_enough(p, bound); k++) {
         sort_by(p, list[k].rule);
         choose_high(p, list[k].hang);
+        /* Under the target, or straight at the bound: either has been seen to win. */
+        p->ceiling = (k % 2 == 0 ? bound + bound / 200 : bound) / SNUG_ALIGN * SNUG_ALIGN;
         climb(p, bound, SEARCH_VISITS / SEARCH_STARTS, (uint64_t)k + 1);
     }
+}
+
+/* Moves the core to the front of the order: what lives where nearly as many bytes live as anywhere,
+ * but for the small. Answers how many they are. */
+static int64_t sort_core(packer *p, int64_t bound, int64_t depth)
+{
+    int64_t core = 0;
+    for (int64_t i = 0; i < p->count; i++) {
+        const int32_t index = p->order[i];
+        if (p->pressure[index] >= bound - bound / depth &&
+            p->extents[index].bytes >= bound / CORE_SMALL) {
+            move_in_order(p->order, i, core++);
+        }
+    }
+    return core;
+}
+
+/* Packs the core exactly, and all else around it. */
+static snug_status pack_core(packer *p, int64_t bound, int64_t depth, snug_arena *arena,
+                             snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(arena);
+    void *memory = NULL;
+    bool proven = false;
+    int64_t height = 0;
+    sort_by(p, ORDER_BYTES);
+    const int64_t core = sort_core(p, bound, depth);
+    if (core < 2 || core == p->count || core > EXACT_MOST) {
+        return SNUG_OK;
+    }
+    SNUG_TRY_DONE(snug_arena_array(arena, core, (int64_t)sizeof(snug_extent), &memory, err));
+    snug_extent *list = memory;
+    for (int64_t i = 0; i < core; i++) {
+        list[i] = p->extents[p->order[i]];
+        list[i].offset = height;
+        height += list[i].bytes;
+    }
+    SNUG_TRY_DONE(snug_offsets_improve(list, core, bound, &height, &proven, arena, err));
+    for (int64_t i = 0; i < core; i++) {
+        p->fixed[p->order[i]] = list[i].offset;
+    }
+    p->fixed_count = core;
+    for (int32_t rule = ORDER_BYTES; rule < ORDERS_PLAIN && !good_enough(p, bound); rule++) {
+        p->fixed_count = 0;
+        sort_by(p, rule);
+        p->fixed_count = sort_core(p, bound, depth);
+        choose_high(p, 0);
+        for (int32_t fit = 0; fit < 2; fit++) {
+            keep_best(p, place_all(p, p->order, NULL, fit == 0, p->best_bytes));
+        }
+    }
+    climb(p, bound, SEARCH_VISITS / SEARCH_STARTS, (uint64_t)depth);
+
+done:
+    p->fixed_count = 0;
+    snug_arena_rewind(arena, start);
+    return status;
 }
 
 /* One section, extents p->order[begin .. end), exactly; answers its height. */
@@ -504,6 +577,9 @@ snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_
     if (effort == SNUG_PACKING_THOROUGH) {
         SNUG_TRY_DONE(find_pressure(&p, scratch, err));
         search(&p, bound);
+        for (int32_t k = 0; k < CORES && !good_enough(&p, bound); k++) {
+            SNUG_TRY_DONE(pack_core(&p, bound, core_depths[k], scratch, err));
+        }
         SNUG_TRY_DONE(tighten(&p, bound, scratch, err));
     }
     for (int64_t i = 0; i < count; i++) {

@@ -313,16 +313,6 @@ static snug_status refuse(search *s, int32_t smallest, snug_error *err)
                      (long long)program.persistent_bytes, list);
 }
 
-/* The chosen plan is packed as well as can be, though it fits as it is. */
-static snug_status tighten(search *s, candidate *c, snug_error *err)
-{
-    if (c->effort != SNUG_PACKING_THOROUGH &&
-        c->arena_bytes > c->bound_bytes + c->bound_bytes / 200) {
-        SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
-    }
-    return SNUG_OK;
-}
-
 /* Chooses among the candidates; -1: none fits. */
 static snug_status choose(search *s, int32_t *out, snug_error *err)
 {
@@ -361,10 +351,13 @@ snug_status snug_plan_make(const snug_plan_request *request, snug_arena *arena, 
     if (chosen < 0) {
         SNUG_TRY_DONE(refuse(s, smallest, err));
     }
-    SNUG_TRY_DONE(tighten(s, &s->candidates[chosen], err));
-    load_candidate(s, &s->candidates[chosen]);
-    SNUG_TRY_DONE(snug_plan_build(&s->emitter, &s->choice, s->candidates[chosen].effort, arena,
-                                  scratch, &program, err));
+    const candidate *c = &s->candidates[chosen];
+    /* It fits as it is, but why take more than is needed? More effort never packs worse. */
+    const bool loose = c->arena_bytes > c->bound_bytes + c->bound_bytes / 200;
+    load_candidate(s, c);
+    SNUG_TRY_DONE(snug_plan_build(&s->emitter, &s->choice,
+                                  loose ? SNUG_PACKING_THOROUGH : c->effort, arena, scratch,
+                                  &program, err));
     *out = program;
 
 done:

@@ -349,6 +349,7 @@ static bool read_level_v2(const char *folder, snug_cgroup_level *level)
         level->peak_bytes = -1;
     }
     level->inactive_file_bytes = read_stat(folder, "inactive_file", 0);
+    level->active_file_bytes = read_stat(folder, "active_file", 0);
     return true;
 }
 
@@ -366,6 +367,8 @@ static bool read_level_v1(const char *folder, snug_cgroup_level *level)
     level->inactive_file_bytes = read_stat(folder, "inactive_file", 0);
     level->inactive_file_bytes =
         read_stat(folder, "total_inactive_file", level->inactive_file_bytes);
+    level->active_file_bytes = read_stat(folder, "active_file", 0);
+    level->active_file_bytes = read_stat(folder, "total_active_file", level->active_file_bytes);
     return true;
 }
 

@@ -16,6 +16,7 @@ typedef struct snug_cgroup_level {
     const char *limit_file;            /* "memory.max", "memory.high", ...; static. */
     int64_t usage_bytes;               /* Of the whole sub-tree, siblings included. */
     int64_t inactive_file_bytes;       /* Part of the usage that the kernel gives up first. */
+    int64_t active_file_bytes;         /* Page cache that it gives up after that. */
     int64_t peak_bytes;                /* -1 where the kernel does not keep it. */
 } snug_cgroup_level;
 

@@ -18,8 +18,8 @@ enum { TRANSFER_BYTES_MAX = 256 << 20 };
 snug_status snug_file_fail(snug_error *err, const char *action, const char *path, int reason)
 {
     const bool full = reason == ENOSPC || reason == EDQUOT;
-    return SNUG_FAIL(err, full ? SNUG_CODE_FULL : SNUG_CODE_IO, "cannot %s '%s': %s", action, path,
-                     snug_translated(strerror(reason)));
+    return SNUG_FAIL(err, full ? SNUG_CODE_FULL : SNUG_CODE_IO, "cannot %s '%s': %s",
+                     snug_translated(action), path, snug_translated(strerror(reason)));
 }
 
 int snug_file_open_raw(const char *path, int flags)

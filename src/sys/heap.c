@@ -114,24 +114,26 @@ snug_status snug_heap_map(snug_category category, int64_t bytes, bool populate, 
     if (atomic_load(&sealed)) {
         atomic_fetch_add(&requests_after_seal, 1);
         return SNUG_FAIL(err, SNUG_CODE_LIMIT, "the heap is sealed: %s for %s refused",
-                         snug_size_text(bytes, size), snug_category_name(category));
+                         snug_size_text(bytes, size),
+                         snug_translated(snug_category_name(category)));
     }
     if (bytes > INT64_MAX - 2 * HEAP_HUGE_BYTES || must_fail_now()) {
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "the system has no %s for %s",
-                         snug_size_text(bytes, size), snug_category_name(category));
+                         snug_size_text(bytes, size),
+                         snug_translated(snug_category_name(category)));
     }
     const int64_t rounded = snug_align_up(bytes, page_bytes());
     unsigned char *memory = map_pages(rounded);
     if (memory == MAP_FAILED) {
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "the system has no %s for %s: %s",
-                         snug_size_text(bytes, size), snug_category_name(category),
+                         snug_size_text(bytes, size), snug_translated(snug_category_name(category)),
                          snug_translated(strerror(errno)));
     }
     if (populate && !populate_pages(memory, rounded)) {
         const int reason = errno;
         (void)munmap(memory, (size_t)rounded);
         return SNUG_FAIL(err, SNUG_CODE_MEMORY, "the system has no pages for %s of %s: %s",
-                         snug_size_text(bytes, size), snug_category_name(category),
+                         snug_size_text(bytes, size), snug_translated(snug_category_name(category)),
                          snug_translated(strerror(reason)));
     }
     account(category, rounded);

@@ -20,6 +20,7 @@ struct snug_family {
     int32_t score; /* Whose rise makes a checkpoint the best: 1 + its number; 0: the loss's fall. */
     bool classes; /* Evaluations have a confusion. */
     int64_t own_bytes;
+    bool has_workers; /* data.num_workers are threads of its source. */
     int64_t graph_nodes_max, graph_tensors_max; /* Of the largest model. */
 
     /** Reads the settings: everything of the model that does not need the data. */

@@ -438,6 +438,7 @@ const snug_family snug_family_timeseries = {
     .sample = "windows",
     .metric_names = metric_names,
     .metric_count = METRICS,
+    .has_workers = true,
     .own_bytes = (int64_t)sizeof(snug_timeseries_own),
     .graph_nodes_max = 1024,
     .graph_tensors_max = 4096,

@@ -170,14 +170,14 @@ static void add_headline(report_room *room, bool finished, snug_text *page)
     snug_text_init(&text, sentence, sizeof sentence);
     if (!finished) {
         const int64_t last = room->plot.point_count;
-        snug_text_add(&text,
+        snug_text_say(&text,
                       "no summary was written; the journal ends at step %.0f. Continue with "
                       "snug train --resume",
                       last > 0 ? room->plot.points[last - 1].step : 0.0);
         snug_html_headline(page, SNUG_TONE_BAD, "not finished", sentence);
         return;
     }
-    snug_text_add(&text, "%.0f steps, %.0f samples in %s", steps, samples,
+    snug_text_say(&text, "%.0f steps, %.0f samples in %s", steps, samples,
                   snug_time_text(seconds, time));
     snug_html_headline(page, interrupted ? SNUG_TONE_NOTICE : SNUG_TONE_GOOD,
                        interrupted ? "interrupted"
@@ -234,17 +234,17 @@ static void add_cards(report_room *room, double peak, double predicted, double b
     add_number_cards(room, "step_seconds_median", 1, NULL, page);
     snug_text_init(&text, note, sizeof note);
     if (predicted > 0) {
-        snug_text_add(&text, "planned %s (%+.1f %%)", size_of(predicted, size),
+        snug_text_say(&text, "planned %s (%+.1f %%)", size_of(predicted, size),
                       100 * (predicted / peak - 1));
     } else {
-        snug_text_add(&text, "of the process");
+        snug_text_say(&text, "of the process");
     }
     snug_html_card(page, budget > 0 && peak > budget ? SNUG_TONE_BAD : SNUG_TONE_PLAIN,
                    "peak memory", size_of(peak, value), note);
     snug_html_cards_end(page);
     if (budget > 0) {
         snug_text_init(&text, note, sizeof note);
-        snug_text_add(&text, "peak memory is %.1f %% of the budget of %s", 100 * peak / budget,
+        snug_text_say(&text, "peak memory is %.1f %% of the budget of %s", 100 * peak / budget,
                       size_of(budget, size));
         snug_html_bar(page, peak > budget ? SNUG_TONE_BAD : SNUG_TONE_GOOD, peak / budget, note);
     }
@@ -348,7 +348,7 @@ static void make_page(const char *folder, report_room *room, bool finished, snug
     const double kernel = number_of(room, "peak_rss_bytes");
     const double peak = kernel > 0 ? kernel : room->item.verdict.peak;
     snug_text_init(&text, title, sizeof title);
-    snug_text_add(&text, "Run %s", snug_path_name(folder));
+    snug_text_say(&text, "Run %s", snug_path_name(folder));
     snug_html_begin(page, title);
     add_headline(room, finished, page);
     add_cards(room, peak, predicted, budget, page);

@@ -119,6 +119,7 @@ struct snug_session {
     snug_session_bytes bytes;
     int64_t arena_bytes; /* The largest program's. */
     int64_t predicted_peak_bytes;
+    int64_t now_peak_bytes; /* Of the plan made again under pressure; 0: it never was. */
     int64_t minimum_budget_bytes;
     snug_session_knob knobs[SNUG_KNOBS_MAX]; /* When it does not fit. */
     int32_t knob_count;
@@ -202,16 +203,19 @@ int32_t snug_session_knobs(const snug_session *session, snug_session_knob out[SN
  */
 SNUG_MUST_CHECK snug_status snug_session_measure_costs(snug_session *session, snug_error *err);
 
+/** In the middle of a run: programs in at most `arena_bytes`, not below the smallest there is. */
+SNUG_MUST_CHECK snug_status snug_session_plan_again(snug_session *session, int64_t arena_bytes,
+                                                    snug_error *err);
+
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);
 
 /**
- * Between two steps: plans anew within `peak_bytes` of the whole process, or as little as there is,
- * without workers, and gives the rest of the arena back. Weights, states and the position stay.
- * @param[out] out_peak  Of the new plan, for the whole process; 0: there is no smaller one.
+ * Between two steps: plans anew in three quarters of the arena, or in the least there is, without
+ * workers, and gives the rest of the arena back. Weights, states and the position stay.
+ * session->now_peak_bytes is the new plan's, for the whole process.
  */
-SNUG_MUST_CHECK snug_status snug_session_shrink(snug_session *session, int64_t peak_bytes,
-                                                int64_t *out_peak, snug_error *err);
+SNUG_MUST_CHECK snug_status snug_session_shrink(snug_session *session, snug_error *err);
 
 /** Shuts the door to the heap for the steps to come. */
 SNUG_MUST_CHECK snug_status snug_session_seal(snug_error *err);

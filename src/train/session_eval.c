@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/translate.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
 #include "train/family.h"
@@ -208,8 +209,9 @@ static snug_status choose_part(snug_session *session, snug_part part, const char
     const snug_part read = part == SNUG_PART_ALL ? SNUG_PART_VALIDATION : part;
     session->family->choose_part(session, read);
     if (session->data.sample_count[read] == 0) {
-        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no %s", names[read],
-                         session->settings.data_path, session->family->sample);
+        return SNUG_FAIL(err, SNUG_CODE_DATA, "the %s part of '%s' has no %s",
+                         snug_translated(names[read]), session->settings.data_path,
+                         snug_translated(session->family->sample));
     }
     return SNUG_OK;
 }

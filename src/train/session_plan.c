@@ -51,7 +51,9 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     bytes->threads = snug_pool_bytes(session->threads) +
                      session->settings.data_num_workers * snug_thread_bytes(SNUG_RING_STACK_BYTES);
     bytes->buffers = snug_session_buffers_size(session);
-    bytes->watch = session->has_train ? snug_session_watch_bytes() : 0;
+    /* A run without a folder has nothing to write what it sees into. */
+    const bool watched = session->purpose == SNUG_PURPOSE_PLAN || session->out[0] != '\0';
+    bytes->watch = session->has_train && watched ? snug_session_watch_bytes() : 0;
     return SNUG_OK;
 }
 
@@ -207,15 +209,24 @@ static void say_too_small(snug_session *session)
 static snug_status count_preparation(snug_session *session, snug_error *err)
 {
     snug_process_memory memory;
-    if (session->arena_memory != NULL) {
-        return SNUG_OK; /* In the middle of a run it is long over. */
-    }
     SNUG_TRY(snug_procfs_process("", 0, &memory, err));
     session->predicted_peak_bytes =
         snug_max_i64(session->predicted_peak_bytes, memory.resident_peak_bytes);
     session->minimum_budget_bytes =
         snug_max_i64(session->minimum_budget_bytes, memory.resident_peak_bytes + TOUCH_BYTES);
     return SNUG_OK;
+}
+
+snug_status snug_session_plan_again(snug_session *session, int64_t arena_bytes, snug_error *err)
+{
+    const int64_t promised = session->predicted_peak_bytes;
+    const int64_t least = session->minimum_budget_bytes;
+    SNUG_ASSERT(arena_bytes >= session->plan_facts.minimum_arena_bytes);
+    const snug_status status = plan_within(session, arena_bytes, session->programs_mark, err);
+    session->now_peak_bytes = session->predicted_peak_bytes;
+    session->predicted_peak_bytes = promised;
+    session->minimum_budget_bytes = least;
+    return status;
 }
 
 snug_status snug_session_make_plan(snug_session *session, snug_error *err)

@@ -448,39 +448,24 @@ static bool are_items_in_place(const snug_session *session)
     return same;
 }
 
-/** Programs within `peak_bytes`, else the smallest; what the run promised stays as it was. */
-static snug_status plan_smaller(snug_session *session, int64_t peak_bytes, int64_t *out_peak,
-                                snug_error *err)
-{
-    const int64_t budget = session->budget.bytes, promised = session->predicted_peak_bytes;
-    const int64_t arena = session->arena_bytes;
-    snug_arena_rewind(&session->setup, session->programs_mark);
-    session->budget.bytes = snug_max_i64(peak_bytes, session->minimum_budget_bytes);
-    const snug_status status = snug_session_make_plan(session, err);
-    *out_peak = session->arena_bytes < arena ? session->predicted_peak_bytes : 0;
-    session->budget.bytes = budget;
-    session->predicted_peak_bytes = promised;
-    return status;
-}
-
-snug_status snug_session_shrink(snug_session *session, int64_t peak_bytes, int64_t *out_peak,
-                                snug_error *err)
+snug_status snug_session_shrink(snug_session *session, snug_error *err)
 {
     const int64_t mapped = session->arena_bytes;
+    const int64_t wanted =
+        snug_max_i64(session->plan_facts.minimum_arena_bytes, mapped - mapped / 4);
     snug_heap_usage usage;
     snug_heap_usage_read(&usage);
     session->state.allocations += usage.requests_after_seal; /* The seal counts from 0 again. */
     snug_heap_unseal();
     close_source(session);
-    session->settings.data_num_workers = 0;
-    SNUG_TRY(snug_session_open_data(session, err));
-    SNUG_TRY(plan_smaller(session, peak_bytes, out_peak, err));
-    if (*out_peak > 0) {
-        snug_heap_shrink(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, mapped,
-                         session->arena_bytes);
-    } else {
-        session->arena_bytes = mapped;
+    if (session->family->has_workers && session->settings.data_num_workers > 0) {
+        session->settings.data_num_workers = 0;
+        SNUG_TRY(snug_session_open_data(session, err));
     }
+    SNUG_TRY(snug_session_plan_again(session, wanted, err));
+    SNUG_ASSERT(session->arena_bytes <= mapped);
+    snug_heap_shrink(SNUG_CATEGORY_ACTIVATIONS, session->arena_memory, mapped,
+                     session->arena_bytes);
     SNUG_TRY(open_source(session, err));
     SNUG_TRY(open_executors(session, err));
     SNUG_ASSERT(are_items_in_place(session));

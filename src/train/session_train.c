@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/translate.h"
 #include "optim/optim.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
@@ -139,7 +140,7 @@ static snug_status run_step(snug_session *session, double *out_loss, snug_error 
             err, SNUG_CODE_NUMERIC,
             "the %s of step %lld is not finite: lower optimizer.lr, set "
             "training.clip_norm, or look at the data; the last checkpoint is untouched",
-            isfinite(loss) ? "gradient" : "loss", (long long)state->step + 1);
+            snug_translated(isfinite(loss) ? "gradient" : "loss"), (long long)state->step + 1);
     }
     snug_sha256_add(&state->loss_hash, &loss, sizeof loss);
     state->loss = loss;

@@ -21,7 +21,8 @@ struct snug_session_watch {
     snug_pressure pressure;
     snug_tensorboard board;
     bool board_open;
-    int64_t planned_bytes; /* Of the last smaller plan; 0: it is still the first. */
+    bool looked;           /* At the room, once at least. */
+    int64_t room_at_start; /* When the arena was in memory and nothing else had changed. */
 };
 
 int64_t snug_session_watch_bytes(void)
@@ -100,23 +101,16 @@ static snug_status remark(snug_session *session, const char *event, const char *
                                  : SNUG_OK;
 }
 
-/** A smaller plan, where there is one. */
 static snug_status shrink(snug_session *session, snug_error *err)
 {
     char text[EVENT_BYTES], from[SNUG_SIZE_TEXT_BYTES], to[SNUG_SIZE_TEXT_BYTES];
-    struct snug_session_watch *watch = session->watch;
     const int64_t before =
-        watch->planned_bytes > 0 ? watch->planned_bytes : session->predicted_peak_bytes;
-    int64_t after = 0;
+        session->now_peak_bytes > 0 ? session->now_peak_bytes : session->predicted_peak_bytes;
     snug_text line;
-    SNUG_TRY(snug_session_shrink(session, before - before / 4, &after, err));
-    if (after == 0) {
-        return SNUG_OK;
-    }
-    watch->planned_bytes = after;
+    SNUG_TRY(snug_session_shrink(session, err));
     snug_text_init(&line, text, sizeof text);
     snug_text_add(&line, "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)",
-                  snug_size_text(after, to), snug_size_text(before, from),
+                  snug_size_text(session->now_peak_bytes, to), snug_size_text(before, from),
                   (long long)snug_session_program(session)->micro_batch,
                   session->watch->pressure.reason);
     return remark(session, "pressure_shrink", text, err);
@@ -145,14 +139,35 @@ static snug_status act(snug_session *session, snug_pressure_action action, snug_
     return SNUG_OK;
 }
 
-/** Room by the machine and the control groups; the limits of the process are our own seal. */
+/**
+ * Room by the machine and the control groups, all page cache counted as room: it can be given up.
+ * The limits of the process itself are our own seal.
+ */
 static int64_t room_of(const snug_probe *probe)
 {
     int64_t room = probe->machine.available_bytes;
     for (int32_t i = 0; i < probe->group.level_count; i++) {
-        room = snug_min_i64(room, snug_cgroup_level_headroom(&probe->group.levels[i]));
+        const snug_cgroup_level *level = &probe->group.levels[i];
+        if (level->limit_bytes < INT64_MAX) {
+            room = snug_min_i64(room, level->limit_bytes - level->usage_bytes +
+                                          level->inactive_file_bytes + level->active_file_bytes);
+        }
     }
     return snug_max_i64(0, room);
+}
+
+/**
+ * A run whose limit is its budget has little room from the beginning, by design: that is no
+ * pressure. What is judged there is how much of this room is left, as a share of a usual one.
+ */
+static int64_t judged_room(const struct snug_session_watch *watch, int64_t room, int64_t budget)
+{
+    const int64_t usual = budget / 10;
+    if (watch->room_at_start >= usual) {
+        return room;
+    }
+    const double share = (double)room / (double)snug_max_i64(1, watch->room_at_start);
+    return (int64_t)(share * (double)usual);
 }
 
 /** What a sample says about the room that is left. */
@@ -161,14 +176,19 @@ static snug_status answer(snug_session *session, snug_error *err)
     struct snug_session_watch *watch = session->watch;
     snug_probe probe;
     SNUG_TRY(snug_probe_read("", &probe, err));
-    const snug_pressure_facts facts = {.t = snug_recorder_seconds(watch->recorder),
-                                       .headroom_bytes = room_of(&probe),
-                                       .needed_bytes = STILL_NEEDED_BYTES,
-                                       .budget_bytes = session->budget.bytes,
-                                       .level = watch->recorder->levels.level,
-                                       .level_reason = watch->recorder->levels.reason,
-                                       .can_shrink = session->arena_bytes >
-                                                     session->plan_facts.minimum_arena_bytes};
+    const int64_t room = room_of(&probe);
+    if (!watch->looked) {
+        watch->looked = true;
+        watch->room_at_start = room;
+        return SNUG_OK;
+    }
+    const snug_pressure_facts facts = {
+        .t = snug_recorder_seconds(watch->recorder),
+        .headroom_bytes = judged_room(watch, room, session->budget.bytes),
+        .needed_bytes = STILL_NEEDED_BYTES,
+        .budget_bytes = session->budget.bytes,
+        .level = SNUG_LEVEL_OK, /* Room is all that is judged here. */
+        .can_shrink = session->arena_bytes > session->plan_facts.minimum_arena_bytes};
     return act(session, snug_pressure_step(&watch->pressure, &facts), err);
 }
 

@@ -157,7 +157,7 @@ json_of() {
   "$SNUG" train $(small_run) --out run -q >/dev/null
   snug analyze run
   expect 0
-  prints "snug train, "
+  prints "samples over"
   snug analyze run --report run.html
   expect 0
   grep -q "validation loss" run.html

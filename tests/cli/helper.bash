@@ -6,6 +6,8 @@ if [ -z "${SNUG:-}" ]; then
 fi
 # Plans are the same on every machine, and nothing is written to the user's cache.
 export SNUG_COSTS="${SNUG_COSTS:-default}"
+# What is compared is English, whatever the locale of who runs the tests.
+export SNUG_LANG=en
 SOURCE_DIR="${SNUG_SOURCE_DIR:-$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}"
 
 setup() {

@@ -242,7 +242,7 @@ static void gpus_are_shown_and_decide_nothing(void **state)
     CHECK(machine.gpu_count == 2 && machine.gpu_reason == NULL && machine.warning_count == 0);
     CHECK(machine.gpus[1].total_bytes == 8 * GIB && machine.gpus[1].used_bytes == 6 * GIB);
     CHECK(machine.gpus[1].use_percent == 35 && machine.gpus[1].temperature_celsius == 61);
-    CHECK(prints("GPU       Fake 0, 8.00 GiB, 2.00 GiB in use, 55 degrees C; snug does not use it"));
+    CHECK(prints("GPU       Fake 0, 8.00 GiB, 2.00 GiB in use, 55 degrees C; snug does not use"));
     CHECK(prints("\n          Fake 1, 8.00 GiB, 6.00 GiB in use, 61 degrees C; snug does"));
     CHECK(tells("\"name\": \"Fake 1\"") && tells("\"gpu_reason\": null"));
     assert_string_equal(machine.text_profile, "original");

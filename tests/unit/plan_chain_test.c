@@ -213,8 +213,8 @@ static void fill_from(table *t, int32_t i, int32_t j, const snug_chain_option *o
             double seconds = t->best[i][kept][m];
             seconds += fastest_tile(o->forward, o->forward_count, left - first);
             if (!o->fused) {
-                seconds += fastest_tile(o->backward, o->backward_count,
-                                        left - held - o->backward_bytes);
+                seconds +=
+                    fastest_tile(o->backward, o->backward_count, left - held - o->backward_bytes);
             }
             double *at = &t->best[j + 1][o->output_kept ? 1 : 0][m + held];
             *at = seconds < *at ? seconds : *at;

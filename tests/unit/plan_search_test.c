@@ -3,6 +3,8 @@
  * bits. */
 #include "plan_case.h"
 
+#include <math.h>
+
 #include "plan/explain.h"
 #include "sys/thread.h"
 
@@ -386,6 +388,52 @@ static void people_are_told(void **unused)
     plan_case_close(&c);
 }
 
+/* Plans over budgets from the smallest to the fastest; the largest part by which an arena is higher
+ * than what no packing can beat. */
+static double worst_gap(plan_case *c, int64_t batch, int32_t budgets)
+{
+    static snug_plan_facts facts;
+    double worst = 0.0;
+    snug_plan_request request = {.graph = &c->graph, .batch = batch, .threads = 2};
+    for (int32_t k = -1; k <= budgets; k++) {
+        snug_error err = {0};
+        snug_arena arena;
+        snug_program program;
+        const double low = (double)facts.minimum_arena_bytes;
+        const double high = (double)facts.unlimited_arena_bytes;
+        request.budget_bytes =
+            k < 0 ? 0 : (int64_t)ceil(low * pow(high / low, (double)k / budgets));
+        snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
+        CHECK_OK(snug_plan_make(&request, &arena, &program, &facts, &err));
+        const int64_t above = program.arena_bytes - program.live_bytes_max;
+        /* Of a tiny arena half a percent is less than the alignment of a few buffers. */
+        if (above > 16 << 10) {
+            worst = fmax(worst, (double)above / (double)program.live_bytes_max);
+        }
+        snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    }
+    return worst;
+}
+
+static void own_traces_are_packed_tightly(void **unused)
+{
+    plan_case c;
+    (void)unused;
+    plan_case_full(&c, "regression_vemg2pose");
+    const double full = worst_gap(&c, 16, 8);
+    const double larger = worst_gap(&c, 64, 8);
+    plan_case_close(&c);
+    plan_case_model(&c, 400, true, SNUG_MODEL_TRAIN);
+    const double small = worst_gap(&c, 12, 6);
+    plan_case_close(&c);
+    plan_case_bert(&c, 6, 1.0);
+    const double bert = worst_gap(&c, 16, 6);
+    plan_case_close(&c);
+    print_message("above the bound: %.2f %%, %.2f %%; small %.2f %%; BERT %.2f %%\n", 100.0 * full,
+                  100.0 * larger, 100.0 * small, 100.0 * bert);
+    CHECK(full <= 0.005 && larger <= 0.005 && small <= 0.005 && bert <= 0.005);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +444,7 @@ int main(void)
         cmocka_unit_test(requests_are_what_a_step_fetches),
         cmocka_unit_test(gradients_die_early_where_nothing_is_clipped),
         cmocka_unit_test(people_are_told),
+        cmocka_unit_test(own_traces_are_packed_tightly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,37 +1,7 @@
 /* Segments of the same form are measured once, and that changes no figure. */
 #include "plan_case.h"
 
-#include "models/bert.h"
 #include "plan/segments.h"
-
-/** A small BERT with its backward graph and AdamW. */
-static void open_bert(plan_case *c, int64_t layers, double clip_norm)
-{
-    snug_error err = {0};
-    snug_optim_options optim;
-    const snug_bert_options options = {.purpose = SNUG_MODEL_TRAIN,
-                                       .prefix = "bert",
-                                       .vocabulary = 50,
-                                       .positions = 32,
-                                       .types = 2,
-                                       .hidden = 32,
-                                       .layers = layers,
-                                       .heads = 2,
-                                       .intermediate = 64,
-                                       .classes = 3,
-                                       .length = 16,
-                                       .norm_eps = 1e-12,
-                                       .init_range = 0.02,
-                                       .dropout = 0.1,
-                                       .attention_dropout = 0.1};
-    snug_heap_arena_init(&c->arena, "case", SNUG_CATEGORY_RUNTIME, 1 << 20);
-    CHECK_OK(snug_graph_init(&c->graph, &c->arena, 2048, 8192, &err));
-    CHECK_OK(snug_bert_build(&c->graph, &options, &err));
-    CHECK_OK(snug_graph_backward(&c->graph, &err));
-    CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
-    optim.clip_norm = clip_norm;
-    CHECK_OK(snug_optim_attach(&c->graph, &optim, &err));
-}
 
 static void check_loops_equal(const snug_plan_problem *p, const snug_segment_loop *a,
                               const snug_segment_loop *b)
@@ -53,8 +23,7 @@ static int64_t compare(plan_case *c, snug_plan_mode mode, int32_t *out_stages)
     snug_emitter emitter;
     snug_segments shared, own;
     int64_t taken = 0;
-    const snug_plan_request request = {
-        .graph = &c->graph, .mode = mode, .batch = 8, .threads = 1};
+    const snug_plan_request request = {.graph = &c->graph, .mode = mode, .batch = 8, .threads = 1};
     snug_heap_arena_init(&arena, "segments", SNUG_CATEGORY_RUNTIME, 1 << 20);
     CHECK_OK(snug_plan_problem_init(&problem, &request, &arena, &err));
     CHECK_OK(snug_emit_init(&emitter, &problem, &arena, &err));
@@ -77,8 +46,8 @@ static int64_t compare(plan_case *c, snug_plan_mode mode, int32_t *out_stages)
     for (int32_t k = 0; k < n * n; k++) {
         bool seen = false;
         for (int32_t o = 0; o < shared.first[k] && shared.first[k] < shared.first[k + 1]; o++) {
-            seen = seen || shared.options[o].forward.bytes ==
-                               shared.options[shared.first[k]].forward.bytes;
+            seen = seen ||
+                   shared.options[o].forward.bytes == shared.options[shared.first[k]].forward.bytes;
         }
         taken += seen ? 1 : 0;
     }
@@ -93,7 +62,7 @@ static void equal_layers_are_measured_once(void **unused)
     for (int32_t clipped = 0; clipped < 2; clipped++) {
         plan_case c;
         int32_t stages = 0;
-        open_bert(&c, 8, clipped);
+        plan_case_bert(&c, 8, clipped);
         const int64_t taken = compare(&c, SNUG_PLAN_TRAIN, &stages);
         const int64_t all = (int64_t)stages * (stages + 1) / 2;
         print_message("%d stages: %lld of %lld segments share a measure\n", stages,

@@ -1,5 +1,5 @@
 /* labels: fast */
-/* training_history.json out of a journal: means between evaluations, gaps, remarks, resumed runs. */
+/* training_history.json out of a journal: means between evaluations, gaps, remarks. */
 #include "check.h"
 
 #include <math.h>
@@ -45,8 +45,7 @@ static const char *make(const char *journal, int64_t *out_bytes)
 {
     char path[SNUG_PATH_BYTES];
     const char *data = NULL;
-    CHECK_OK(
-        snug_file_write_all(session.journal_path, journal, (int64_t)strlen(journal), &err));
+    CHECK_OK(snug_file_write_all(session.journal_path, journal, (int64_t)strlen(journal), &err));
     CHECK_OK(snug_text_history_write(&session, &err));
     CHECK_OK(snug_path_join(folder, "training_history.json", path, &err));
     CHECK_OK(snug_file_read_all(path, 1 << 20, &arena, &data, out_bytes, &err));
@@ -126,8 +125,7 @@ static void a_damaged_journal_is_an_error(void **state)
 {
     (void)state;
     static const char journal[] = "{\"step\":1,\"loss\":3.0}\n{\"step\":2,\"lo";
-    CHECK_OK(
-        snug_file_write_all(session.journal_path, journal, (int64_t)strlen(journal), &err));
+    CHECK_OK(snug_file_write_all(session.journal_path, journal, (int64_t)strlen(journal), &err));
     CHECK_FAILS(snug_text_history_write(&session, &err), SNUG_CODE_FORMAT);
     CHECK_OK(snug_file_remove(session.journal_path, &err));
     CHECK_FAILS(snug_text_history_write(&session, &err), SNUG_CODE_IO);

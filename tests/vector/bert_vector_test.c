@@ -166,8 +166,8 @@ static double largest(const float *values, int64_t count)
 
 /**
  * The scale that a gradient's rounding is measured by: its own largest element. A key's bias moves
- * every score of a row alike and softmax takes that out, so its gradient is 0 but for rounding; what
- * was rounded is as large as the gradient of the query's bias.
+ * every score of a row alike and softmax takes that out, so its gradient is 0 but for rounding;
+ * what was rounded is as large as the gradient of the query's bias.
  */
 static double scale_of(const model_case *c, const char *name, const float *want, int64_t count)
 {
@@ -302,9 +302,9 @@ static void padding_does_not_matter(void **state)
                 const snug_tensor *tensor = &short_graph.tensors[t];
                 const bool shown =
                     t == short_graph.loss || strcmp(tensor->name, SNUG_MODEL_PREDICTION_NAME) == 0;
-                const snug_tensor_id of =
-                    tensor->kind == SNUG_TENSOR_PARAMETER ? tensor->gradient : shown ? t : -1;
-                if (of >= 0 && !equal_bytes(&a, &b, of, of)) {
+                const bool learnt = tensor->kind == SNUG_TENSOR_PARAMETER;
+                const snug_tensor_id of = learnt ? tensor->gradient : t;
+                if ((learnt || shown) && !equal_bytes(&a, &b, of, of)) {
                     print_error("%s, instruction set %d: '%s' differs\n", model_cases[i].name, isa,
                                 short_graph.tensors[of].name);
                     fail();

@@ -55,10 +55,9 @@ static snug_config *open_config(const char *model, const char *const more[3])
                                                   more[0],
                                                   more[1],
                                                   more[2]};
-    CHECK_OK(snug_config_open(&(snug_config_options){.config = "text",
-                                                     .overrides = overrides,
-                                                     .override_count = 15},
-                              &config, &err));
+    CHECK_OK(snug_config_open(
+        &(snug_config_options){.config = "text", .overrides = overrides, .override_count = 15},
+        &config, &err));
     return config;
 }
 

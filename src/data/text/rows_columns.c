@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/translate.h"
 #include "data/text/rows_inside.h"
 
 /* In the order of preference: the first that is there is taken. */
@@ -117,7 +118,7 @@ static const char *list_names(const snug_text_columns *columns, char out[512])
 static snug_status missing(const snug_text_columns *columns, const char *name, snug_error *err)
 {
     char names[512];
-    const char *const what = columns->json ? "field" : "column";
+    const char *const what = snug_translated(columns->json ? "field" : "column");
     (void)list_names(columns, names);
     if (!columns->named) {
         return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
@@ -243,7 +244,7 @@ snug_status snug_text_choose(const snug_text_options *options, const snug_text_c
         }
     }
     guess(options, columns, &choice);
-    const char *const what = columns->json ? "field" : "column";
+    const char *const what = snug_translated(columns->json ? "field" : "column");
     if (choice.text < 0 && !choice.joined) {
         return SNUG_FAIL(err, SNUG_CODE_DATA,
                          "cannot tell which %s is the text: there are %s; say it with text_field",
