@@ -21,9 +21,9 @@ enum {
     /* Pages of program and libc that a run touches after the floor is measured; see doc/memory.md.
      */
     TOUCH_BYTES = 1024 << 10,
-    /* The floor differs from run to run by up to two MiB, as the kernel maps large pieces of program
-     * and libraries around a fault; the smallest budget is named with room for that, so that the
-     * next run keeps to it. */
+    /* The floor differs from run to run by up to two MiB, as the kernel maps large pieces of the
+     * program and its libraries around a fault; the smallest budget is named with room for that, so
+     * that the next run keeps to it. */
     FLOOR_SLACK_BYTES = 3 << 20,
     PLAN_TRIES = 4,
     PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
