@@ -65,6 +65,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     /* And with whatever stands first in the file. */
     snug_log_reader_init(&reader, &fast);
     snug_log_reader_feed(&reader, text, (int64_t)bytes);
-    (void)snug_log_reader_finish(&reader, &err);
+    err = (snug_error){0};
+    if (snug_log_reader_finish(&reader, &err) != SNUG_OK && err.message[0] == '\0') {
+        abort();
+    }
     return 0;
 }

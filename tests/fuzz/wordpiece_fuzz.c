@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
 
@@ -27,9 +27,9 @@ static const char *const tails[TOKENIZERS] = {
     "\"lowercase\":true,\"strip_accents\":false,\"handle_chinese_chars\":false}}",
     "\"lowercase\":false,\"clean_text\":false}}"};
 
-static const snug_wordpiece *tokenizer_of(int32_t number)
+static const snug_tokenizer *tokenizer_of(int32_t number)
 {
-    static snug_wordpiece *made[TOKENIZERS];
+    static snug_tokenizer *made[TOKENIZERS];
     static snug_arena arenas[TOKENIZERS];
     if (made[number] == NULL) {
         char text[2048];
@@ -38,14 +38,14 @@ static const snug_wordpiece *tokenizer_of(int32_t number)
                         ARENA_BYTES);
         const int length = snprintf(text, sizeof text, "%s%s", head, tails[number]);
         SNUG_ASSERT(length > 0 && length < (int)sizeof text);
-        SNUG_ASSERT(snug_wordpiece_open_json("fuzz", text, length, &arenas[number], &made[number],
+        SNUG_ASSERT(snug_tokenizer_open_json("fuzz", text, length, &arenas[number], &made[number],
                                              &err) == SNUG_OK);
     }
     return made[number];
 }
 
 /* The first ids are the same whatever the capacity; nothing is written behind it. */
-static void check_cuts(const snug_wordpiece *tokenizer, const char *text, int64_t bytes,
+static void check_cuts(const snug_tokenizer *tokenizer, const char *text, int64_t bytes,
                        const int32_t *ids, int64_t count, int64_t capacity)
 {
     static int32_t some[300];
@@ -53,7 +53,7 @@ static void check_cuts(const snug_wordpiece *tokenizer, const char *text, int64_
     int64_t written = 0;
     int64_t first = 0;
     some[capacity] = GUARD;
-    SNUG_ASSERT(snug_wordpiece_encode(tokenizer, text, bytes, some, capacity, &written, &err) ==
+    SNUG_ASSERT(snug_tokenizer_encode(tokenizer, text, bytes, some, capacity, &written, &err) ==
                 SNUG_OK);
     SNUG_ASSERT(written == (count < capacity ? count : capacity) && some[capacity] == GUARD);
     SNUG_ASSERT(memcmp(some, ids, (size_t)written * sizeof ids[0]) == 0);
@@ -61,7 +61,7 @@ static void check_cuts(const snug_wordpiece *tokenizer, const char *text, int64_
         return;
     }
     const int64_t half = bytes / 2;
-    const snug_status status = snug_wordpiece_pair(tokenizer, text, half, text + half, bytes - half,
+    const snug_status status = snug_tokenizer_pair(tokenizer, text, half, text + half, bytes - half,
                                                    some, capacity, &first, &written, &err);
     SNUG_ASSERT(some[capacity] == GUARD);
     if (status == SNUG_OK) {
@@ -71,7 +71,7 @@ static void check_cuts(const snug_wordpiece *tokenizer, const char *text, int64_
 }
 
 /* A blank ends every word: two texts with one between are the ids of one, then of the other. */
-static void check_blank(const snug_wordpiece *tokenizer, const char *text, int64_t bytes,
+static void check_blank(const snug_tokenizer *tokenizer, const char *text, int64_t bytes,
                         const int32_t *ids, int64_t count)
 {
     static int32_t both[IDS_MAX];
@@ -82,7 +82,7 @@ static void check_blank(const snug_wordpiece *tokenizer, const char *text, int64
     memcpy(twice, text, (size_t)bytes);
     twice[bytes] = ' ';
     memcpy(twice + bytes + 1, text, (size_t)bytes);
-    SNUG_ASSERT(snug_wordpiece_encode(tokenizer, twice, 2 * bytes + 1, both, IDS_MAX, &written,
+    SNUG_ASSERT(snug_tokenizer_encode(tokenizer, twice, 2 * bytes + 1, both, IDS_MAX, &written,
                                       &err) == SNUG_OK);
     SNUG_ASSERT(written == 2 * count);
     SNUG_ASSERT(memcmp(both, ids, (size_t)count * sizeof ids[0]) == 0);
@@ -98,15 +98,15 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
     if (bytes < 2 || bytes > IDS_MAX / 16) {
         return 0;
     }
-    const snug_wordpiece *const tokenizer = tokenizer_of(data[0] % TOKENIZERS);
+    const snug_tokenizer *const tokenizer = tokenizer_of(data[0] % TOKENIZERS);
     const char *const text = (const char *)data + 2;
     const int64_t length = (int64_t)bytes - 2;
-    if (snug_wordpiece_encode(tokenizer, text, length, ids, IDS_MAX, &count, &err) != SNUG_OK) {
+    if (snug_tokenizer_encode(tokenizer, text, length, ids, IDS_MAX, &count, &err) != SNUG_OK) {
         SNUG_ASSERT(err.code == SNUG_CODE_FORMAT && count == -1);
         return 0;
     }
     for (int64_t i = 0; i < count; i++) {
-        SNUG_ASSERT(ids[i] >= 0 && ids[i] < snug_wordpiece_facts_of(tokenizer)->vocabulary_size);
+        SNUG_ASSERT(ids[i] >= 0 && ids[i] < snug_tokenizer_facts_of(tokenizer)->vocabulary_size);
     }
     check_cuts(tokenizer, text, length, ids, count, data[1]);
     check_blank(tokenizer, text, length, ids, count);

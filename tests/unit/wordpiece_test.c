@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "data/token/token_trie.h"
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer.h"
 #include "sys/file.h"
 #include "sys/heap.h"
 
@@ -16,21 +16,21 @@ static int32_t ids[IDS_MAX];
 #define VOCABULARY(more) "\"model\":{\"vocab\":{" SPECIALS more "}}"
 #define SMALL "{" SPLITTER "," VOCABULARY(",\"a\":4,\"##b\":5,\"##bc\":6,\"[MASK]\":7") "}"
 
-static snug_wordpiece *open_text(const char *text, snug_arena *arena)
+static snug_tokenizer *open_text(const char *text, snug_arena *arena)
 {
     snug_error err = {0};
-    snug_wordpiece *out = NULL;
+    snug_tokenizer *out = NULL;
     snug_arena_init(arena, "test", block, ARENA_BYTES);
-    CHECK_OK(snug_wordpiece_open_json("x.json", text, (int64_t)strlen(text), arena, &out, &err));
+    CHECK_OK(snug_tokenizer_open_json("x.json", text, (int64_t)strlen(text), arena, &out, &err));
     return out;
 }
 
-static void ids_are(const snug_wordpiece *tokenizer, const char *text, int64_t bytes,
+static void ids_are(const snug_tokenizer *tokenizer, const char *text, int64_t bytes,
                     const int32_t *wanted, int64_t wanted_count)
 {
     snug_error err = {0};
     int64_t count = -1;
-    CHECK_OK(snug_wordpiece_encode(tokenizer, text, bytes, ids, IDS_MAX, &count, &err));
+    CHECK_OK(snug_tokenizer_encode(tokenizer, text, bytes, ids, IDS_MAX, &count, &err));
     assert_int_equal(count, wanted_count);
     CHECK(memcmp(ids, wanted, (size_t)count * sizeof ids[0]) == 0);
 }
@@ -39,8 +39,8 @@ static void facts_say_what_the_file_says(void **state)
 {
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_wordpiece *tokenizer = open_text(SMALL, &arena);
-    const snug_wordpiece_facts *facts = snug_wordpiece_facts_of(tokenizer);
+    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer_facts *facts = snug_tokenizer_facts_of(tokenizer);
     CHECK(facts->vocabulary_size == 8 && facts->token_count == 8 && facts->added_count == 5);
     CHECK(facts->padding_id == 0 && facts->unknown_id == 1 && facts->start_id == 2);
     CHECK(facts->end_id == 3 && facts->mask_id == 7 && strcmp(facts->mask, "[MASK]") == 0);
@@ -59,19 +59,19 @@ static void single_and_pair_are_cut_to_the_length(void **state)
     int64_t count = 0;
     int64_t first = 0;
     SNUG_UNUSED(state);
-    const snug_wordpiece *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
     for (int64_t length = 2; length < 8; length++) {
         ids[length] = -7;
-        CHECK_OK(snug_wordpiece_single(tokenizer, "a a a", 5, ids, length, &count, &err));
+        CHECK_OK(snug_tokenizer_single(tokenizer, "a a a", 5, ids, length, &count, &err));
         CHECK(count == (length < 5 ? length : 5) && ids[0] == 2 && ids[count - 1] == 3);
         CHECK(ids[length] == -7);
     }
-    CHECK_OK(snug_wordpiece_pair(tokenizer, "a a a a", 7, "ab", 2, ids, 7, &first, &count, &err));
+    CHECK_OK(snug_tokenizer_pair(tokenizer, "a a a a", 7, "ab", 2, ids, 7, &first, &count, &err));
     static const int32_t pair[] = {2, 4, 4, 3, 4, 5, 3};
     CHECK(count == 7 && first == 4 && memcmp(ids, pair, sizeof pair) == 0);
     count = -1;
-    CHECK_FAILS(snug_wordpiece_single(tokenizer, "a", 1, ids, 1, &count, &err), SNUG_CODE_USAGE);
-    CHECK_FAILS(snug_wordpiece_pair(tokenizer, "a", 1, "a", 1, ids, 2, &first, &count, &err),
+    CHECK_FAILS(snug_tokenizer_single(tokenizer, "a", 1, ids, 1, &count, &err), SNUG_CODE_USAGE);
+    CHECK_FAILS(snug_tokenizer_pair(tokenizer, "a", 1, "a", 1, ids, 2, &first, &count, &err),
                 SNUG_CODE_USAGE);
     CHECK(count == -1);
 }
@@ -91,20 +91,20 @@ static void broken_utf8_is_named_with_its_byte(void **state)
                  {"\xc3", "byte 0 is 0xc3"}};
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_wordpiece *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
     for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
         snug_error err = {0};
         int64_t count = -1;
         const int64_t bytes = (int64_t)strlen(cases[i].text);
         CHECK_FAILS(
-            snug_wordpiece_encode(tokenizer, cases[i].text, bytes, ids, IDS_MAX, &count, &err),
+            snug_tokenizer_encode(tokenizer, cases[i].text, bytes, ids, IDS_MAX, &count, &err),
             SNUG_CODE_FORMAT);
         CHECK(strstr(err.message, cases[i].place) != NULL && count == -1);
     }
     /* Behind the last id that fits nothing is looked at. */
     snug_error err = {0};
     int64_t count = 0;
-    CHECK_OK(snug_wordpiece_encode(tokenizer, "a a \xff", 5, ids, 2, &count, &err));
+    CHECK_OK(snug_tokenizer_encode(tokenizer, "a a \xff", 5, ids, 2, &count, &err));
     CHECK(count == 2);
 }
 
@@ -114,7 +114,7 @@ static void a_word_of_a_mebibyte_is_one_unknown(void **state)
     snug_arena arena;
     static const int32_t wanted[] = {1, 4};
     SNUG_UNUSED(state);
-    const snug_wordpiece *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
     char *text = malloc(BYTES + 2);
     CHECK(text != NULL);
     memset(text, 'a', BYTES + 2);
@@ -143,12 +143,16 @@ static void a_bad_tokenizer_json_is_one_line(void **state)
         {"{}", SNUG_CODE_FORMAT, "pre_tokenizer"},
         {"{" SPLITTER "}", SNUG_CODE_FORMAT, "vocab"},
         {SMALL "x", SNUG_CODE_FORMAT, "'x'"},
-        {"{" SPLITTER ",\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", SNUG_CODE_UNSUPPORTED, "BPE"},
+        {"{" SPLITTER ",\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", SNUG_CODE_UNSUPPORTED,
+         "BPE with"},
         {"{" SPLITTER ",\"model\":{\"vocab\":[[\"a\",0.5]]}}", SNUG_CODE_UNSUPPORTED, "Unigram"},
-        {"{" SPLITTER ",\"model\":{\"merges\":[]}}", SNUG_CODE_UNSUPPORTED, "BPE"},
-        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", SNUG_CODE_UNSUPPORTED, "ByteLevel"},
+        {"{" SPLITTER ",\"model\":{\"vocab\":{},\"merges\":[]}}", SNUG_CODE_UNSUPPORTED,
+         "BPE with"},
+        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\"}," VOCABULARY("") "}", SNUG_CODE_UNSUPPORTED,
+         "WordPiece with another pre_tokenizer"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", SNUG_CODE_UNSUPPORTED, "Metaspace"},
         {"{\"normalizer\":{\"type\":\"NFKC\"}}", SNUG_CODE_UNSUPPORTED, "NFKC"},
-        {"{\"post_processor\":{\"type\":\"RobertaProcessing\"}}", SNUG_CODE_UNSUPPORTED, "Roberta"},
+        {"{\"post_processor\":{\"type\":\"OtherProcessing\"}}", SNUG_CODE_UNSUPPORTED, "Other"},
         {"{\"post_processor\":{\"single\":[]}}", SNUG_CODE_UNSUPPORTED, "post_processor"},
         {"{" SPLITTER "," VOCABULARY(",\"a\":4,\"a\":5") "}", SNUG_CODE_FORMAT,
          "'a' is there twice"},
@@ -161,8 +165,18 @@ static void a_bad_tokenizer_json_is_one_line(void **state)
          SNUG_CODE_FORMAT, "no '[SEP]'"},
         {"{" SPLITTER ",\"model\":{\"max_input_chars_per_word\":100000,\"vocab\":{" SPECIALS "}}}",
          SNUG_CODE_LIMIT, "100000"},
-        {"{\"added_tokens\":[{\"id\":9,\"content\":\"b\",\"normalized\":true}]}",
-         SNUG_CODE_UNSUPPORTED, "normalised text"},
+        {"{\"added_tokens\":[{\"id\":9,\"content\":\"\u0301\",\"normalized\":true}]," SPLITTER
+         "," VOCABULARY("") "}",
+         SNUG_CODE_UNSUPPORTED, "in normalised text"},
+        {"{\"added_tokens\":[{\"id\":9,\"content\":\"B\",\"normalized\":true},{\"id\":10,"
+         "\"content\":\"b\",\"normalized\":true}]," SPLITTER "," VOCABULARY("") "}",
+         SNUG_CODE_FORMAT, "as normalised text"},
+        {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":1}}],"
+         "\"pair\":[]}," SPLITTER "," VOCABULARY("") "}",
+         SNUG_CODE_UNSUPPORTED, "one text"},
+        {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
+         "\"pair\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}]}," SPLITTER "," VOCABULARY("") "}",
+         SNUG_CODE_UNSUPPORTED, "a pair"},
         {"{\"added_tokens\":[{\"content\":\"b\"}]}", SNUG_CODE_FORMAT, "\"id\""},
         {"{\"added_tokens\":[{\"id\":1,\"content\":\"b\"}]," SPLITTER "," VOCABULARY("") "}",
          SNUG_CODE_FORMAT, "added token 'b' has id 1"},
@@ -177,10 +191,10 @@ static void a_bad_tokenizer_json_is_one_line(void **state)
     for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
         snug_arena arena;
         snug_error err = {0};
-        snug_wordpiece *out = NULL;
+        snug_tokenizer *out = NULL;
         const int64_t bytes = (int64_t)strlen(cases[i].text);
         snug_arena_init(&arena, "test", block, ARENA_BYTES);
-        CHECK_FAILS(snug_wordpiece_open_json("x.json", cases[i].text, bytes, &arena, &out, &err),
+        CHECK_FAILS(snug_tokenizer_open_json("x.json", cases[i].text, bytes, &arena, &out, &err),
                     cases[i].code);
         if (strstr(err.message, cases[i].says) == NULL || strchr(err.message, '\n') != NULL) {
             print_error("case %lld says: %s\n", (long long)i, err.message);
@@ -196,12 +210,12 @@ static void a_hundred_thousand_brackets_are_refused(void **state)
     static char text[BYTES];
     snug_arena arena;
     snug_error err = {0};
-    snug_wordpiece *out = NULL;
+    snug_tokenizer *out = NULL;
     SNUG_UNUSED(state);
     memset(text, '[', BYTES);
     memcpy(text, "{\"x\":", 5);
     snug_arena_init(&arena, "test", block, ARENA_BYTES);
-    CHECK_FAILS(snug_wordpiece_open_json("x.json", text, BYTES, &arena, &out, &err),
+    CHECK_FAILS(snug_tokenizer_open_json("x.json", text, BYTES, &arena, &out, &err),
                 SNUG_CODE_LIMIT);
     CHECK(strstr(err.message, "deeper") != NULL);
 }
@@ -214,13 +228,13 @@ static void every_request_may_fail(void **state)
     while (failed) {
         snug_arena arena;
         snug_error err = {0};
-        snug_wordpiece *out = NULL;
+        snug_tokenizer *out = NULL;
         snug_heap_usage before, after;
         snug_arena_init(&arena, "test", block, ARENA_BYTES);
         snug_heap_usage_read(&before);
         snug_heap_fail_at(++n);
         const snug_status status =
-            snug_wordpiece_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err);
+            snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err);
         snug_heap_fail_at(0);
         snug_heap_usage_read(&after);
         failed = status != SNUG_OK;
@@ -232,9 +246,9 @@ static void every_request_may_fail(void **state)
     for (int64_t bytes = 0; bytes < 1 << 16; bytes += 4096) {
         snug_arena arena;
         snug_error err = {0};
-        snug_wordpiece *out = NULL;
+        snug_tokenizer *out = NULL;
         snug_arena_init(&arena, "test", block, bytes);
-        if (snug_wordpiece_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err) !=
+        if (snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err) !=
             SNUG_OK) {
             CHECK(err.code == SNUG_CODE_LIMIT && out == NULL && arena.used_bytes == 0);
         }
@@ -264,25 +278,25 @@ static void put_file(const test_folder *self, const char *name, const char *text
     CHECK_OK(snug_file_write_all(path, text, (int64_t)strlen(text), &err));
 }
 
-static const snug_wordpiece_facts *open_folder(test_folder *self, snug_wordpiece **out)
+static const snug_tokenizer_facts *open_folder(test_folder *self, snug_tokenizer **out)
 {
     snug_error err = {0};
-    CHECK_OK(snug_wordpiece_open(self->path, &self->arena, out, &err));
-    return snug_wordpiece_facts_of(*out);
+    CHECK_OK(snug_tokenizer_open(self->path, &self->arena, out, &err));
+    return snug_tokenizer_facts_of(*out);
 }
 
 static void a_folder_is_read_as_transformers_reads_it(void **state)
 {
     test_folder self;
     snug_error err = {0};
-    snug_wordpiece *out = NULL;
+    snug_tokenizer *out = NULL;
     SNUG_UNUSED(state);
     begin_folder(&self);
-    CHECK_FAILS(snug_wordpiece_open(self.path, &self.arena, &out, &err), SNUG_CODE_NOT_FOUND);
-    put_file(&self, "merges.txt", "");
-    CHECK_FAILS(snug_wordpiece_open(self.path, &self.arena, &out, &err), SNUG_CODE_UNSUPPORTED);
+    CHECK_FAILS(snug_tokenizer_open(self.path, &self.arena, &out, &err), SNUG_CODE_NOT_FOUND);
+    put_file(&self, "spiece.model", "");
+    CHECK_FAILS(snug_tokenizer_open(self.path, &self.arena, &out, &err), SNUG_CODE_UNSUPPORTED);
     put_file(&self, "vocab.txt", "[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n\na\nA\na");
-    const snug_wordpiece_facts *facts = open_folder(&self, &out);
+    const snug_tokenizer_facts *facts = open_folder(&self, &out);
     CHECK(facts->vocabulary_size == 8 && facts->lower_case && facts->mask_id == -1);
     static const int32_t last[] = {7, 7};
     ids_are(out, "a A", 3, last, 2); /* The last of equal lines counts. */
@@ -306,7 +320,7 @@ static void a_folder_is_read_as_transformers_reads_it(void **state)
     put_file(&self, "vocab.txt", "[PAD]\n[UNK]\n\xff");
     char path[SNUG_PATH_BYTES];
     CHECK_OK(snug_path_join(self.path, "vocab.txt", path, &err));
-    CHECK_FAILS(snug_wordpiece_open(path, &self.arena, &out, &err), SNUG_CODE_FORMAT);
+    CHECK_FAILS(snug_tokenizer_open(path, &self.arena, &out, &err), SNUG_CODE_FORMAT);
     CHECK(strstr(err.message, "byte 12") != NULL && strstr(err.message, "vocab.txt") != NULL);
     CHECK_OK(snug_folder_remove(self.path, &err));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes src/data/token/unicode_tables.inc: what BERT's normaliser does to every character.
+"""Makes src/data/token/unicode_tables.inc: what BERT's normaliser and GPT-2's splitter do to every character.
 
   make_tables.py [OUTPUT]        writes the tables (default: src/data/token/unicode_tables.inc)
   make_tables.py --compare       prints where `tokenizers` and this Python's Unicode differ
@@ -20,6 +20,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 CODES = 0x110000
 REMOVED, SPACE, PUNCTUATION, MARK, LATER, DECOMPOSED, LOWERED, WORD = (1 << i for i in range(8))
 FLAG_SHIFT, MAP_SHIFT = 7, 6
+OTHER, LETTER, NUMBER, BLANK = range(4)  # What the pattern of ByteLevel tells apart.
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 LAST_PART = 1 << 31  # No further character of the mapping follows.
 
@@ -74,6 +75,28 @@ def measure():
         value |= WORD if 1 not in alone.encode(text + "@").ids else 0
         flags[code] = value
     return flags, decomposed, lowered
+
+
+def measure_classes():
+    """\\p{L}, \\p{N}, \\s and the rest, as the pattern of ByteLevel runs over them."""
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    classes = bytearray(CODES)
+    for code in characters():
+        for kind, before in ((LETTER, "a"), (NUMBER, "1"), (OTHER, "!")):
+            if len(split(before + chr(code))) == 1:
+                classes[code] = kind
+                break
+        else:
+            classes[code] = BLANK
+    return classes
+
+
+def compare_classes(classes):
+    """Where Python's Unicode puts a character elsewhere."""
+    kinds = {"L": LETTER, "N": NUMBER}
+    return [code for code in characters()
+            if classes[code] != (BLANK if chr(code).isspace() and not 0x1C <= code <= 0x1F else
+                                 kinds.get(unicodedata.category(chr(code))[0], OTHER))]
 
 
 def ranges(codes):
@@ -143,7 +166,9 @@ def array(kind, name, values):
 
 def main():
     flags, decomposed, lowered = measure()
+    classes = measure_classes()
     differ = compare(flags, decomposed, lowered)
+    differ["class"] = compare_classes(classes)
     if "--compare" in sys.argv[1:]:
         for name, codes in differ.items():
             print(f"{name}: {len(codes)} characters differ: {' '.join(ranges(codes))}")
@@ -153,6 +178,7 @@ def main():
     flag_index, flag_blocks = two_stages(flags, FLAG_SHIFT)
     nfd_index, nfd_blocks, nfd_pool = mapping(decomposed, MAP_SHIFT)
     low_index, low_blocks, low_pool = mapping(lowered, MAP_SHIFT)
+    class_index, class_blocks = two_stages(classes, FLAG_SHIFT)
     kept = [code for code in characters() if flags[code] & LATER and not flags[code] & MARK]
     counts = ", ".join(f"{name} {len(codes)}" for name, codes in differ.items())
     text = "\n".join([
@@ -172,11 +198,15 @@ def main():
         array("uint16_t", "lower_blocks", low_blocks),
         array("uint32_t", "lower_pool", low_pool),
         "/* Characters that are moved behind others and are no mark: code * 256 + combining class. */",
-        array("uint32_t", "late_codes", [code << 8 | unicodedata.combining(chr(code)) for code in kept])])
+        array("uint32_t", "late_codes", [code << 8 | unicodedata.combining(chr(code)) for code in kept]),
+        "/* 0 other, 1 letter, 2 number, 3 white space. */",
+        array("uint8_t", "class_index", class_index),
+        array("uint8_t", "class_blocks", class_blocks)])
     with open(output, "w", encoding="ascii") as file:
         file.write(text)
     size = len(flag_index) + len(flag_blocks) + len(nfd_index) + 2 * len(nfd_blocks) + 4 * len(nfd_pool) + \
-        len(low_index) + 2 * len(low_blocks) + 4 * len(low_pool) + 4 * len(kept)
+        len(low_index) + 2 * len(low_blocks) + 4 * len(low_pool) + 4 * len(kept) + \
+        len(class_index) + len(class_blocks)
     print(f"{output}: {size} bytes of tables, {len(decomposed)} decompositions, {len(lowered)} lower cases, "
           f"{len(kept)} late characters")
 

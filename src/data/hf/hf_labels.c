@@ -5,28 +5,6 @@
 #include "base/checked.h"
 #include "base/limits.h"
 
-/** Pairs of the object that `reader` stands in, counted on a copy of it. */
-static snug_status count_pairs(snug_json_reader reader, const char *key, int64_t *out_count,
-                               snug_error *err)
-{
-    int64_t count = 0;
-    for (;;) {
-        snug_json_event event;
-        SNUG_TRY(snug_json_next(&reader, &event, err));
-        if (event.kind == SNUG_JSON_OBJECT_END) {
-            break;
-        }
-        SNUG_TRY(snug_json_skip(&reader, err));
-        count++;
-    }
-    if (count > SNUG_LABELS_MAX) {
-        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "\"%s\" has %lld labels; the limit is %d", key,
-                         (long long)count, SNUG_LABELS_MAX);
-    }
-    *out_count = count;
-    return SNUG_OK;
-}
-
 /** The name of a label; some files have a number there. */
 static snug_status read_name(const snug_json_event *event, char name[SNUG_HF_LABEL_BYTES],
                              snug_error *err)
@@ -75,7 +53,11 @@ snug_status snug_hf_labels_read(snug_json_reader *reader, bool by_number, snug_a
         return SNUG_FAIL(err, SNUG_CODE_FORMAT, "\"%s\" should be an object at byte %lld", key,
                          (long long)event.offset);
     }
-    SNUG_TRY(count_pairs(*reader, key, &count, err));
+    SNUG_TRY(snug_json_count_pairs(reader, &count, err));
+    if (count > SNUG_LABELS_MAX) {
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "\"%s\" has %lld labels; the limit is %d", key,
+                         (long long)count, SNUG_LABELS_MAX);
+    }
     SNUG_TRY(snug_arena_array(arena, snug_max_i64(count, 1), sizeof(const char *), &memory, err));
     const char **names = memory;
     for (int64_t i = 0; i < count; i++) {

@@ -67,29 +67,12 @@ static snug_status enter_map(snug_json_reader *reader, snug_error *err)
     }
 }
 
-/** Pairs of the map that `reader` stands in, counted on a copy of it. */
-static snug_status count_pairs(snug_json_reader reader, int64_t *out_count, snug_error *err)
-{
-    int64_t count = 0;
-    for (;;) {
-        snug_json_event event;
-        SNUG_TRY(snug_json_next(&reader, &event, err));
-        if (event.kind == SNUG_JSON_OBJECT_END) {
-            break;
-        }
-        SNUG_TRY(snug_json_skip(&reader, err));
-        count++;
-    }
-    if (count > SNUG_SAFETENSORS_TENSORS_MAX) {
-        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "%lld tensors are more than the %d that are read",
-                         (long long)count, SNUG_SAFETENSORS_TENSORS_MAX);
-    }
-    *out_count = count;
-    return SNUG_OK;
-}
-
 static snug_status make_room(snug_tensor_index *index, snug_arena *arena, snug_error *err)
 {
+    if (index->pair_count > SNUG_SAFETENSORS_TENSORS_MAX) {
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT, "%lld tensors are more than the %d that are read",
+                         (long long)index->pair_count, SNUG_SAFETENSORS_TENSORS_MAX);
+    }
     const int64_t room = snug_max_i64(index->pair_count, 1);
     void *shards = NULL, *pairs = NULL, *numbers = NULL;
     SNUG_TRY(snug_arena_array(arena, SNUG_HF_SHARDS_MAX, sizeof(char *), &shards, err));
@@ -146,7 +129,7 @@ snug_status snug_tensor_index_parse(const char *json, int64_t json_bytes, snug_a
     snug_json_reader reader;
     snug_json_reader_init(&reader, json, json_bytes);
     SNUG_TRY_DONE(enter_map(&reader, err));
-    SNUG_TRY_DONE(count_pairs(reader, &index.pair_count, err));
+    SNUG_TRY_DONE(snug_json_count_pairs(&reader, &index.pair_count, err));
     SNUG_TRY_DONE(make_room(&index, arena, err));
     SNUG_TRY_DONE(read_pairs(&reader, &index, arena, err));
     SNUG_TRY_DONE(order_pairs(&index, err));

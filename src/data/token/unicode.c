@@ -25,6 +25,13 @@ uint32_t snug_unicode_flags(uint32_t code)
                        (code & FLAG_MASK)];
 }
 
+snug_unicode_class snug_unicode_class_of(uint32_t code)
+{
+    SNUG_ASSERT(code <= 0x10ffff);
+    return class_blocks[((uint32_t)class_index[code >> FLAG_SHIFT] << FLAG_SHIFT) |
+                        (code & FLAG_MASK)];
+}
+
 /* Copies the parts from `place` of a pool on; place 0 means that `code` stands for itself. */
 static int32_t copy_parts(const uint32_t *pool, uint32_t place, uint32_t code, uint32_t *out)
 {

@@ -1,4 +1,4 @@
-/* What BERT's normaliser asks about a character: its kind, its parts and its lower case. */
+/* What tokenizers ask about a character: its kind, its parts and its lower case. */
 #ifndef SNUG_DATA_TOKEN_UNICODE_H
 #define SNUG_DATA_TOKEN_UNICODE_H
 
@@ -22,8 +22,17 @@ enum {
 };
 enum { SNUG_UNICODE_PARTS_MAX = 4 };
 
+/** What the pattern of GPT-2 tells apart: \p{L}, \p{N}, \s and the rest. */
+typedef enum snug_unicode_class {
+    SNUG_UNICODE_OTHER,
+    SNUG_UNICODE_LETTER,
+    SNUG_UNICODE_NUMBER,
+    SNUG_UNICODE_BLANK
+} snug_unicode_class;
+
 /** The flags above. */
 uint32_t snug_unicode_flags(uint32_t code);
+snug_unicode_class snug_unicode_class_of(uint32_t code);
 /** The full canonical decomposition (NFD, not yet ordered); returns how many parts, >= 1. */
 int32_t snug_unicode_decompose(uint32_t code, uint32_t out[SNUG_UNICODE_PARTS_MAX]);
 /** The full lower case without context (no final sigma); returns how many characters, >= 1. */

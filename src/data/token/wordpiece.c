@@ -1,4 +1,4 @@
-#include "data/token/wordpiece.h"
+#include "data/token/wordpiece_internal.h"
 
 #include <string.h>
 
@@ -6,7 +6,19 @@
 #include "base/checked.h"
 #include "base/utf8.h"
 #include "data/token/unicode.h"
-#include "data/token/wordpiece_internal.h"
+
+enum { WINDOW_BYTES = 4 * SNUG_NORMALISED_TOKEN_BYTES_MAX, UTF8_BYTES_MAX = 4 };
+
+/*
+ * Normalised text on its way to the words, where tokens are looked for in it. A token and what
+ * stands beside it are in here before its first character leaves.
+ */
+typedef struct window {
+    unsigned char text[WINDOW_BYTES];
+    int64_t bytes;
+    int64_t at;      /* What is before it has left; its last character is kept. */
+    int64_t blocked; /* No token begins before this byte. */
+} window;
 
 /*
  * One pass over the text: a character is cleaned, decomposed, lowered and put to the word that is
@@ -15,9 +27,7 @@
  */
 typedef struct encoder {
     const snug_wordpiece *self;
-    int32_t *ids; /* NULL: only count. */
-    int64_t capacity;
-    int64_t count;
+    snug_id_sink sink;
     int32_t state;      /* Where the word stands in the vocabulary. */
     int32_t bytes;      /* Of the word. */
     int64_t characters; /* Of the word; those above the limit are counted, not kept. */
@@ -26,30 +36,31 @@ typedef struct encoder {
     unsigned char word[4 * SNUG_WORD_CHARACTERS_MAX];
     uint32_t late[SNUG_WORD_CHARACTERS_MAX]; /* Characters that wait until their order is known. */
     uint8_t late_order[SNUG_WORD_CHARACTERS_MAX];
+    bool windowed; /* Characters pass through the window. */
+    bool kept;     /* And stay in it: only the normalised text is wanted. */
+    window window;
 } encoder;
 
 /* The arrays stay as they are: they are written before they are read. */
-static void start_encoder(encoder *e, const snug_wordpiece *self, int32_t *ids, int64_t capacity)
+static void start_encoder(encoder *e, const snug_wordpiece *self, const snug_id_sink *sink)
 {
     e->self = self;
-    e->ids = ids;
-    e->capacity = capacity;
-    e->count = 0;
+    e->sink = *sink;
     e->state = SNUG_TOKEN_ROOT;
     e->bytes = 0;
     e->characters = 0;
     e->late_count = 0;
     e->hopeless = false;
+    e->windowed = self->base.normalised.count > 0;
+    e->kept = false;
+    e->window.bytes = 0;
+    e->window.at = 0;
+    e->window.blocked = 0;
 }
 
 static inline void emit(encoder *e, int32_t id)
 {
-    if (e->count < e->capacity) {
-        if (e->ids != NULL) {
-            e->ids[e->count] = id;
-        }
-        e->count++;
-    }
+    snug_id_put(&e->sink, id);
 }
 
 /* Greedy longest match from the left; a rest that nothing matches makes the whole word unknown. */
@@ -71,7 +82,7 @@ static void emit_pieces(encoder *e)
             }
         }
         if (best < 0) {
-            emit(e, e->self->facts.unknown_id);
+            emit(e, e->self->base.facts.unknown_id);
             return;
         }
         SNUG_ASSERT(count < SNUG_WORD_CHARACTERS_MAX);
@@ -85,7 +96,7 @@ static void emit_pieces(encoder *e)
 
 static void append_code(encoder *e, uint32_t code)
 {
-    if (e->characters++ >= e->self->facts.word_characters_max) {
+    if (e->characters++ >= e->self->base.facts.word_characters_max) {
         return;
     }
     if (code == 0) {
@@ -101,30 +112,15 @@ static void append_code(encoder *e, uint32_t code)
     }
 }
 
-/* The waiting characters, now in order, join the word. None of them is a space or punctuation. */
-static void flush_late(encoder *e)
+/* The word is over: its id, or its pieces. */
+static inline void close_word(encoder *e)
 {
-    for (int32_t i = 0; i < e->late_count; i++) {
-        uint32_t parts[SNUG_UNICODE_PARTS_MAX] = {e->late[i]};
-        const int32_t count = e->self->facts.lower_case ? snug_unicode_lower(e->late[i], parts) : 1;
-        for (int32_t k = 0; k < count; k++) {
-            append_code(e, parts[k]);
-        }
-    }
-    e->late_count = 0;
-}
-
-static inline void finish_word(encoder *e)
-{
-    if (SNUG_UNLIKELY(e->late_count > 0)) {
-        flush_late(e);
-    }
     if (e->characters == 0) {
         return;
     }
     const int32_t id = e->self->words.units[e->state].id;
-    if (SNUG_UNLIKELY(e->characters > e->self->facts.word_characters_max || e->hopeless)) {
-        emit(e, e->self->facts.unknown_id);
+    if (SNUG_UNLIKELY(e->characters > e->self->base.facts.word_characters_max || e->hopeless)) {
+        emit(e, e->self->base.facts.unknown_id);
     } else if (SNUG_LIKELY(id >= 0)) {
         emit(e, id);
     } else {
@@ -136,11 +132,96 @@ static inline void finish_word(encoder *e)
     e->hopeless = false;
 }
 
+/* A character of the normalised text. */
+static void take_normal(encoder *e, uint32_t code)
+{
+    const uint32_t flags = snug_unicode_flags(code);
+    if ((flags & (SNUG_UNICODE_SPACE | SNUG_UNICODE_PUNCTUATION)) != 0) {
+        close_word(e);
+    }
+    if ((flags & SNUG_UNICODE_SPACE) != 0) {
+        return;
+    }
+    append_code(e, code);
+    if ((flags & SNUG_UNICODE_PUNCTUATION) != 0) {
+        close_word(e);
+    }
+}
+
+/* The characters of the window go on; without `all` those stay whose token may not be whole. */
+static void drain_window(encoder *e, bool all)
+{
+    const snug_added_set *const set = &e->self->base.normalised;
+    window *const w = &e->window;
+    const int64_t margin = set->bytes_max + UTF8_BYTES_MAX;
+    while (w->at < w->bytes && (all || w->bytes - w->at > margin)) {
+        if (w->at >= w->blocked && set->first[w->text[w->at]]) {
+            const snug_added_token *token = NULL;
+            const int64_t end = snug_added_at(set, w->text, w->bytes, w->at, &token);
+            if (token != NULL) {
+                close_word(e);
+                emit(e, token->id);
+                w->at = end;
+                continue;
+            }
+            w->blocked = end;
+        }
+        const int64_t length = snug_utf8_length((const char *)w->text + w->at, w->bytes - w->at);
+        take_normal(e, snug_token_code(w->text + w->at, length));
+        w->at += length;
+    }
+    const int64_t gone = all ? w->at : snug_max_i64(0, w->at - UTF8_BYTES_MAX);
+    memmove(w->text, w->text + gone, (size_t)(w->bytes - gone));
+    w->bytes -= gone;
+    w->at -= gone;
+    w->blocked = snug_max_i64(0, w->blocked - gone);
+}
+
+static inline void push_normal(encoder *e, uint32_t code)
+{
+    window *const w = &e->window;
+    if (SNUG_LIKELY(!e->windowed)) {
+        take_normal(e, code);
+        return;
+    }
+    if (w->bytes + UTF8_BYTES_MAX > WINDOW_BYTES) {
+        SNUG_ASSERT(!e->kept);
+        drain_window(e, false);
+    }
+    w->bytes += snug_utf8_write(code, (char *)w->text + w->bytes);
+}
+
+/* The waiting characters, now in order, join the text. None of them is a space or punctuation. */
+static void flush_late(encoder *e)
+{
+    for (int32_t i = 0; i < e->late_count; i++) {
+        uint32_t parts[SNUG_UNICODE_PARTS_MAX] = {e->late[i]};
+        const int32_t count =
+            e->self->base.facts.lower_case ? snug_unicode_lower(e->late[i], parts) : 1;
+        for (int32_t k = 0; k < count; k++) {
+            push_normal(e, parts[k]);
+        }
+    }
+    e->late_count = 0;
+}
+
+/* Nothing that follows belongs to what was read. */
+static inline void finish_word(encoder *e)
+{
+    if (SNUG_UNLIKELY(e->late_count > 0)) {
+        flush_late(e);
+    }
+    if (SNUG_UNLIKELY(e->windowed)) {
+        drain_window(e, true);
+    }
+    close_word(e);
+}
+
 /* Stable by combining class; beyond the limit the word is unknown whatever the order. */
 static void add_late(encoder *e, uint32_t code)
 {
     if (e->late_count == SNUG_WORD_CHARACTERS_MAX) {
-        e->characters = e->self->facts.word_characters_max;
+        e->characters = e->self->base.facts.word_characters_max;
         flush_late(e);
     }
     const uint8_t order = (uint8_t)snug_unicode_order(code);
@@ -159,21 +240,11 @@ static void put_code(encoder *e, uint32_t code)
 {
     uint32_t parts[SNUG_UNICODE_PARTS_MAX] = {code};
     int32_t count = 1;
-    if (e->self->facts.lower_case && (snug_unicode_flags(code) & SNUG_UNICODE_LOWERED) != 0) {
+    if (e->self->base.facts.lower_case && (snug_unicode_flags(code) & SNUG_UNICODE_LOWERED) != 0) {
         count = snug_unicode_lower(code, parts);
     }
     for (int32_t i = 0; i < count; i++) {
-        const uint32_t flags = snug_unicode_flags(parts[i]);
-        if ((flags & (SNUG_UNICODE_SPACE | SNUG_UNICODE_PUNCTUATION)) != 0) {
-            finish_word(e);
-        }
-        if ((flags & SNUG_UNICODE_SPACE) != 0) {
-            continue;
-        }
-        append_code(e, parts[i]);
-        if ((flags & SNUG_UNICODE_PUNCTUATION) != 0) {
-            finish_word(e);
-        }
+        push_normal(e, parts[i]);
     }
 }
 
@@ -212,24 +283,30 @@ static bool is_chinese(uint32_t code)
            (code >= 0x2f800 && code <= 0x2fa1f);
 }
 
+/* A character that is not cleaned away. */
+static inline void put_any(encoder *e, uint32_t code)
+{
+    if (e->self->base.facts.strip_accents) {
+        put_bare(e, code);
+    } else {
+        put_code(e, code);
+    }
+}
+
 static void take_code(encoder *e, uint32_t code)
 {
-    const snug_wordpiece_facts *const facts = &e->self->facts;
+    const snug_tokenizer_facts *const facts = &e->self->base.facts;
     const uint32_t flags = snug_unicode_flags(code);
     if (facts->clean_text && (flags & SNUG_UNICODE_REMOVED) != 0) {
         return;
     }
     const bool apart = facts->chinese_apart && is_chinese(code);
-    if (apart || (facts->clean_text && (flags & SNUG_UNICODE_SPACE) != 0)) {
-        finish_word(e);
-    }
-    if (facts->strip_accents) {
-        put_bare(e, code);
-    } else {
-        put_code(e, code);
-    }
     if (apart) {
-        finish_word(e);
+        put_any(e, ' ');
+    }
+    put_any(e, facts->clean_text && (flags & SNUG_UNICODE_SPACE) != 0 ? ' ' : code);
+    if (apart) {
+        put_any(e, ' ');
     }
 }
 
@@ -238,15 +315,15 @@ snug_code_action snug_wordpiece_look(const snug_wordpiece *self, uint32_t code, 
     encoder e;
     int32_t ids[2];
     const uint32_t flags = snug_unicode_flags(code);
-    if (self->facts.clean_text && (flags & SNUG_UNICODE_REMOVED) != 0) {
+    if (self->base.facts.clean_text && (flags & SNUG_UNICODE_REMOVED) != 0) {
         return SNUG_CODE_IS_REMOVED;
     }
-    start_encoder(&e, self, ids, SNUG_COUNT(ids));
+    start_encoder(&e, self, &(snug_id_sink){.ids = ids, .capacity = SNUG_COUNT(ids)});
     take_code(&e, code);
-    if ((flags & SNUG_UNICODE_SPACE) != 0 && e.count == 0 && e.characters == 0) {
+    if ((flags & SNUG_UNICODE_SPACE) != 0 && e.sink.count == 0 && e.characters == 0) {
         return SNUG_CODE_IS_SPACE;
     }
-    if (e.count != 1 || e.characters > 0 || e.late_count > 0) {
+    if (e.sink.count != 1 || e.characters > 0 || e.late_count > 0) {
         return SNUG_CODE_IN_WORD;
     }
     *out_id = ids[0];
@@ -261,7 +338,7 @@ static int64_t take_letters(encoder *e, const unsigned char *text, int64_t at, i
     if (SNUG_UNLIKELY(e->late_count > 0)) {
         flush_late(e);
     }
-    const int64_t room = snug_max_i64(0, self->facts.word_characters_max - e->characters);
+    const int64_t room = snug_max_i64(0, self->base.facts.word_characters_max - e->characters);
     const int64_t start = at;
     const int64_t end = snug_min_i64(bytes, start + room);
     int32_t state = e->state;
@@ -280,12 +357,6 @@ static int64_t take_letters(encoder *e, const unsigned char *text, int64_t at, i
     return at;
 }
 
-static snug_status not_utf8(const unsigned char *text, int64_t at, snug_error *err)
-{
-    return SNUG_FAIL(err, SNUG_CODE_FORMAT, "the text is not UTF-8: byte %lld is 0x%02x",
-                     (long long)at, text[at]);
-}
-
 /* Any character, decoded; *out_next is the byte after it. */
 static snug_status take_any(encoder *e, const unsigned char *text, int64_t at, int64_t bytes,
                             int64_t *out_next, snug_error *err)
@@ -293,16 +364,9 @@ static snug_status take_any(encoder *e, const unsigned char *text, int64_t at, i
     const unsigned char *const c = text + at;
     const int64_t length = snug_utf8_length((const char *)c, bytes - at);
     if (length == 0) {
-        return not_utf8(text, at, err);
+        return snug_token_not_utf8(text, at, err);
     }
-    uint32_t code = c[0];
-    if (length > 1) {
-        code &= 0x7fU >> length;
-        for (int64_t i = 1; i < length; i++) {
-            code = code << 6 | (c[i] & 0x3fU);
-        }
-    }
-    take_code(e, code);
+    take_code(e, snug_token_code(c, length));
     *out_next = at + length;
     return SNUG_OK;
 }
@@ -333,55 +397,18 @@ static inline snug_status take_three(encoder *e, const unsigned char *text, int6
     return take_any(e, text, at, bytes, out_next, err);
 }
 
-/* Whether a word character stands just before `at` (or at it); broken bytes are none. */
-static bool is_word_beside(const unsigned char *text, int64_t at, int64_t bytes, bool before)
-{
-    int64_t first = at;
-    if (before) {
-        do {
-            first--;
-        } while (first > 0 && at - first < 4 && (text[first] & 0xc0) == 0x80);
-    }
-    if (first < 0 || first >= bytes) {
-        return false;
-    }
-    const unsigned char *const c = text + first;
-    const int64_t length = snug_utf8_length((const char *)c, bytes - first);
-    if (length == 0 || (before && first + length != at)) {
-        return false;
-    }
-    uint32_t code = length == 1 ? c[0] : c[0] & 0x7fU >> length;
-    for (int64_t i = 1; i < length; i++) {
-        code = code << 6 | (c[i] & 0x3fU);
-    }
-    return (snug_unicode_flags(code) & SNUG_UNICODE_WORD) != 0;
-}
-
 /*
  * The longest added token at `at`: its end, or `at` when there is none. One that must stand alone
- * and does not is no token, and none begins before its end (`*io_blocked`).
+ * and does not is no token, and none begins before its end (`*io_blocked`). That a token takes the
+ * white space around it along makes no difference here: no id comes from white space.
  */
 static int64_t take_token(encoder *e, const unsigned char *text, int64_t at, int64_t bytes,
                           int64_t *io_blocked)
 {
-    const snug_token_unit *const units = e->self->added.units;
-    int32_t state = SNUG_TOKEN_ROOT;
-    int32_t best = -1;
-    int64_t end = at;
-    for (int64_t i = at; i < bytes && text[i] != 0 && state != SNUG_TOKEN_DEAD; i++) {
-        state = snug_token_step(units, state, text[i]);
-        if (units[state].id >= 0) {
-            best = units[state].id;
-            end = i + 1;
-        }
-    }
-    if (best < 0) {
-        return at;
-    }
-    const snug_added_token *const token = &e->self->added_tokens[best];
-    if (token->single_word &&
-        (is_word_beside(text, at, bytes, true) || is_word_beside(text, end, bytes, false))) {
-        *io_blocked = end;
+    const snug_added_token *token = NULL;
+    const int64_t end = snug_added_at(&e->self->base.added, text, bytes, at, &token);
+    if (token == NULL) {
+        *io_blocked = snug_max_i64(*io_blocked, end);
         return at;
     }
     finish_word(e);
@@ -394,7 +421,7 @@ static snug_status encode(encoder *e, const unsigned char *text, int64_t bytes, 
     const snug_wordpiece *const self = e->self;
     int64_t at = 0;
     int64_t blocked = 0; /* No added token begins before this byte. */
-    while (at < bytes && e->count < e->capacity) {
+    while (at < bytes && e->sink.count < e->sink.capacity) {
         const unsigned char byte = text[at];
         uint8_t kind = self->byte_kind[byte];
         if (SNUG_UNLIKELY((kind & SNUG_BYTE_TOKEN) != 0)) {
@@ -433,94 +460,33 @@ static snug_status encode(encoder *e, const unsigned char *text, int64_t bytes, 
     return SNUG_OK;
 }
 
-const snug_wordpiece_facts *snug_wordpiece_facts_of(const snug_wordpiece *self)
-{
-    return &self->facts;
-}
-
-snug_status snug_wordpiece_encode(const snug_wordpiece *self, const char *text, int64_t bytes,
-                                  int32_t *ids, int64_t capacity, int64_t *out_count,
-                                  snug_error *err)
+snug_status snug_wordpiece_encode(const snug_tokenizer *self, const unsigned char *text,
+                                  int64_t bytes, snug_id_sink *sink, snug_error *err)
 {
     encoder e;
-    SNUG_ASSERT(bytes >= 0);
-    SNUG_ASSERT(capacity >= 0);
-    start_encoder(&e, self, ids, capacity);
-    SNUG_TRY(encode(&e, (const unsigned char *)text, bytes, err));
-    *out_count = e.count;
+    start_encoder(&e, (const snug_wordpiece *)self, sink);
+    SNUG_TRY(encode(&e, text, bytes, err));
+    sink->count = e.sink.count;
     return SNUG_OK;
 }
 
-snug_status snug_wordpiece_single(const snug_wordpiece *self, const char *text, int64_t bytes,
-                                  int32_t *ids, int64_t length_max, int64_t *out_count,
-                                  snug_error *err)
+int64_t snug_wordpiece_normalise(const snug_tokenizer *self, const char *text, int64_t bytes,
+                                 char *out, int64_t room)
 {
-    int64_t count = 0;
-    if (length_max < 2) {
-        return SNUG_FAIL(err, SNUG_CODE_USAGE,
-                         "a text needs a length of at least 2 tokens, not %lld",
-                         (long long)length_max);
+    encoder e;
+    int64_t next = 0;
+    SNUG_ASSERT(bytes <= SNUG_NORMALISED_TOKEN_BYTES_MAX);
+    start_encoder(&e, (const snug_wordpiece *)self, &(snug_id_sink){0});
+    e.windowed = true;
+    e.kept = true;
+    for (int64_t at = 0; at < bytes; at = next) {
+        const int64_t length = snug_utf8_length(text + at, bytes - at);
+        SNUG_ASSERT(length > 0); /* JSON is UTF-8. */
+        take_code(&e, snug_token_code((const unsigned char *)text + at, length));
+        next = at + length;
     }
-    SNUG_TRY(snug_wordpiece_encode(self, text, bytes, ids + 1, length_max - 2, &count, err));
-    ids[0] = self->facts.start_id;
-    ids[count + 1] = self->facts.end_id;
-    *out_count = count + 2;
-    return SNUG_OK;
-}
-
-/*
- * How many pieces each text keeps of `room`: the shorter one all it has while the other is longer,
- * else half each, the odd one going to the longer, or to the second when they are equal.
- */
-static void share_room(int64_t room, int64_t *io_first, int64_t *io_second)
-{
-    const bool first_longer = *io_first > *io_second;
-    const int64_t shorter = snug_min_i64(*io_first, *io_second);
-    if (*io_first + *io_second <= room) {
-        return;
-    }
-    int64_t less = shorter;
-    int64_t more = room - shorter;
-    if (more < less) {
-        less = room / 2;
-        more = room - less;
-    }
-    *io_first = first_longer ? more : less;
-    *io_second = first_longer ? less : more;
-}
-
-snug_status snug_wordpiece_pair(const snug_wordpiece *self, const char *first, int64_t first_bytes,
-                                const char *second, int64_t second_bytes, int32_t *ids,
-                                int64_t length_max, int64_t *out_first, int64_t *out_count,
-                                snug_error *err)
-{
-    int64_t first_count = 0;
-    int64_t second_count = 0;
-    const int64_t room = length_max - 3;
-    if (room < 0) {
-        return SNUG_FAIL(err, SNUG_CODE_USAGE,
-                         "a pair of texts needs a length of at least 3 tokens, not %lld",
-                         (long long)length_max);
-    }
-    /* Counting ends early, except where two long texts fight for an odd piece. */
-    int64_t look = room + 1;
-    for (int32_t round = 0; round < 2; round++) {
-        SNUG_TRY(snug_wordpiece_encode(self, first, first_bytes, NULL, look, &first_count, err));
-        SNUG_TRY(snug_wordpiece_encode(self, second, second_bytes, NULL, look, &second_count, err));
-        if (room % 2 == 0 || first_count <= room || second_count <= room) {
-            break;
-        }
-        look = INT64_MAX;
-    }
-    share_room(room, &first_count, &second_count);
-    int64_t written = 0;
-    int32_t *const rest = ids + first_count + 2;
-    SNUG_TRY(snug_wordpiece_encode(self, first, first_bytes, ids + 1, first_count, &written, err));
-    SNUG_TRY(snug_wordpiece_encode(self, second, second_bytes, rest, second_count, &written, err));
-    ids[0] = self->facts.start_id;
-    ids[first_count + 1] = self->facts.end_id;
-    rest[second_count] = self->facts.end_id;
-    *out_first = first_count + 2;
-    *out_count = first_count + second_count + 3;
-    return SNUG_OK;
+    flush_late(&e);
+    SNUG_ASSERT(e.window.bytes <= room);
+    memcpy(out, e.window.text, (size_t)e.window.bytes);
+    return e.window.bytes;
 }

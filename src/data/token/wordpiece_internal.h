@@ -1,9 +1,8 @@
-/* What the parts of the WordPiece tokenizer share: the tokenizer itself, and what files say. */
+/* What the parts of the WordPiece tokenizer share. */
 #ifndef SNUG_DATA_TOKEN_WORDPIECE_INTERNAL_H
 #define SNUG_DATA_TOKEN_WORDPIECE_INTERNAL_H
 
-#include "data/token/token_trie.h"
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer_internal.h"
 
 /* What a byte at the start of a character means; TOKEN is a bit on top. */
 enum {
@@ -25,71 +24,24 @@ enum {
     SNUG_PAGES = 256 /* Of the basic plane. */
 };
 
-typedef struct snug_added_token {
-    int32_t id;
-    bool single_word; /* Only where no word character stands beside it. */
-} snug_added_token;
-
-struct snug_wordpiece {
-    snug_wordpiece_facts facts;
+/** WordPiece. */
+typedef struct snug_wordpiece {
+    snug_tokenizer base;
     snug_token_trie words;
-    snug_token_trie added; /* Its numbers are places in added_tokens. */
-    const snug_added_token *added_tokens;
     int32_t continuation; /* The state after "##". */
     uint8_t byte_kind[256];
     uint8_t ascii_lower[128];
     int32_t ascii_ids[128]; /* Of bytes that are ALONE. */
     uint8_t page_of[SNUG_PAGES];
     const uint16_t *pages; /* Page 0: all the long way. */
-};
+} snug_wordpiece;
 
-/** A token that files say is found before all others. */
-typedef struct snug_token_entry {
-    snug_token_word word;
-    bool single_word;
-} snug_token_entry;
-
-/** A switch of a file that may be left open. */
-typedef enum snug_said { SNUG_SAID_NOTHING, SNUG_SAID_NO, SNUG_SAID_YES } snug_said;
-
-/** What the files say, in scratch memory, before anything is built or checked. */
-typedef struct snug_wordpiece_text {
-    const char *name; /* Of the file, for messages. */
-    snug_token_word *words;
-    int64_t word_count;
-    bool last_counts;        /* Equal words are allowed. */
-    snug_token_entry *added; /* [SNUG_ADDED_TOKENS_MAX] */
-    int64_t added_count;
-    bool clean_text, chinese_apart, lower_case;
-    snug_said strip_accents;
-    int64_t word_characters_max;
-    const char *prefix; /* "##" */
-    const char *unknown, *start, *end, *padding, *mask;
-} snug_wordpiece_text;
-
-/** Reads a tokenizer.json into `out`, whose fields hold the defaults. Views into `data`. */
-SNUG_MUST_CHECK snug_status snug_wordpiece_read_json(const char *data, int64_t bytes,
-                                                     snug_arena *scratch, snug_wordpiece_text *out,
-                                                     snug_error *err);
-/**
- * Reads a tokenizer_config.json over what was read before. `bare`: there is a vocab.txt only, so
- * its added tokens count as well. Else its switches count if it names a tokenizer of BERT, and
- * those that it leaves out are BERT's, whatever the tokenizer.json says: transformers does so.
- */
-SNUG_MUST_CHECK snug_status snug_wordpiece_read_config(const char *data, int64_t bytes, bool bare,
-                                                       snug_arena *scratch,
-                                                       snug_wordpiece_text *out, snug_error *err);
-/** Reads a vocab.txt. */
-SNUG_MUST_CHECK snug_status snug_wordpiece_read_lines(const char *data, int64_t bytes,
-                                                      snug_arena *scratch, snug_wordpiece_text *out,
-                                                      snug_error *err);
-/** Checks what the files say and builds the tokenizer. */
-SNUG_MUST_CHECK snug_status snug_wordpiece_build(const snug_wordpiece_text *text,
-                                                 snug_arena *scratch, snug_arena *arena,
-                                                 snug_wordpiece **out, snug_error *err);
-/** Fills byte_kind, ascii_*, page_of and pages, once all else is there. */
-SNUG_MUST_CHECK snug_status snug_wordpiece_build_pages(snug_wordpiece *self, snug_arena *scratch,
-                                                       snug_arena *arena, snug_error *err);
+/** For the table of functions: see snug_token_model. */
+SNUG_MUST_CHECK snug_status snug_wordpiece_encode(const snug_tokenizer *self,
+                                                  const unsigned char *text, int64_t bytes,
+                                                  snug_id_sink *sink, snug_error *err);
+int64_t snug_wordpiece_normalise(const snug_tokenizer *self, const char *text, int64_t bytes,
+                                 char *out, int64_t room);
 
 typedef enum snug_code_action {
     SNUG_CODE_IN_WORD, /* Part of a word, or nothing that the pages can say. */

@@ -1,15 +1,15 @@
 /*
- * The WordPiece tokenizer by itself, on one thread: tokens a second over the lines of a file, the
- * shortest of REPEATS rounds. One JSON line. bench/peers/wordpiece_peer.py runs it beside its peer.
+ * A tokenizer by itself, on one thread: tokens a second over the lines of a file, the
+ * shortest of REPEATS rounds. One JSON line. bench/peers/tokenizer_peer.py runs it beside its peer.
  *
- *     wordpiece_bench TOKENIZER LINES REPEATS
+ *     tokenizer_bench TOKENIZER LINES REPEATS
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/heap.h"
@@ -22,7 +22,7 @@ typedef struct round_result {
     uint64_t sum; /* Of all ids: the work is real, and two rounds agree. */
 } round_result;
 
-static snug_status run_round(const snug_wordpiece *tokenizer, const char *data, int64_t bytes,
+static snug_status run_round(const snug_tokenizer *tokenizer, const char *data, int64_t bytes,
                              int32_t *ids, round_result *out, snug_error *err)
 {
     *out = (round_result){0};
@@ -30,7 +30,7 @@ static snug_status run_round(const snug_wordpiece *tokenizer, const char *data, 
         const char *const end = memchr(data + at, '\n', (size_t)(bytes - at));
         const int64_t length = end == NULL ? bytes - at : end - (data + at);
         int64_t count = 0;
-        SNUG_TRY(snug_wordpiece_encode(tokenizer, data + at, length, ids, IDS_MAX, &count, err));
+        SNUG_TRY(snug_tokenizer_encode(tokenizer, data + at, length, ids, IDS_MAX, &count, err));
         for (int64_t i = 0; i < count; i++) {
             out->sum += (uint64_t)ids[i];
         }
@@ -47,10 +47,10 @@ static snug_status run(char **arguments, snug_arena *arena, snug_error *err)
     const char *data = NULL;
     int64_t bytes = 0;
     int64_t best_ns = INT64_MAX;
-    snug_wordpiece *tokenizer = NULL;
+    snug_tokenizer *tokenizer = NULL;
     round_result result = {0};
     const int64_t open_start = snug_clock_ns();
-    SNUG_TRY(snug_wordpiece_open(arguments[0], arena, &tokenizer, err));
+    SNUG_TRY(snug_tokenizer_open(arguments[0], arena, &tokenizer, err));
     const int64_t open_ns = snug_clock_ns() - open_start;
     snug_heap_usage usage;
     snug_heap_usage_read(&usage);
@@ -66,7 +66,7 @@ static snug_status run(char **arguments, snug_arena *arena, snug_error *err)
            ",\"seconds\":%.6f,\"tokens_s\":%.0f,\"open_ms\":%.2f,\"tokenizer_bytes\":%" PRId64
            ",\"open_peak_bytes\":%" PRId64 "}\n",
            result.lines, result.tokens, result.sum, bytes, seconds, (double)result.tokens / seconds,
-           (double)open_ns * 1e-6, snug_wordpiece_facts_of(tokenizer)->bytes,
+           (double)open_ns * 1e-6, snug_tokenizer_facts_of(tokenizer)->bytes,
            usage.total_peak_bytes);
     return SNUG_OK;
 }
@@ -76,14 +76,14 @@ int main(int argc, char **argv)
     snug_arena arena;
     snug_error err = {0};
     if (argc != 4) {
-        (void)fprintf(stderr, "usage: wordpiece_bench TOKENIZER LINES REPEATS\n");
+        (void)fprintf(stderr, "usage: tokenizer_bench TOKENIZER LINES REPEATS\n");
         return 2;
     }
     snug_heap_arena_init(&arena, "bench", SNUG_CATEGORY_DATA, 1 << 20);
     const snug_status status = run(argv + 1, &arena, &err);
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_DATA);
     if (status != SNUG_OK) {
-        (void)fprintf(stderr, "wordpiece_bench: %s\n", err.message);
+        (void)fprintf(stderr, "tokenizer_bench: %s\n", err.message);
         return 1;
     }
     return 0;

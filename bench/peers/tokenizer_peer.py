@@ -1,10 +1,11 @@
-"""snug's WordPiece beside the fast tokenizer of transformers: one thread each, alternating, one run.
+"""snug's tokenizers beside the fast tokenizer of transformers: one thread each, alternating, one run.
 
-    python3 bench/peers/wordpiece_peer.py --driver build/bench/wordpiece_bench --data DATA [--model FOLDER]
+    python3 bench/peers/tokenizer_peer.py --driver build/bench/tokenizer_bench --data DATA [--model FOLDER] [--bpe BPE_FOLDER]
 
 Needs transformers. DATA holds chnsenticorp_htl/, waimai_10k/, online_shopping_10_cats/, thucnews_titles/ and
-vocab_bert_base_chinese/. FOLDER is a further Hugging Face folder with an uncased English tokenizer; its
-text is made of its own words. Every figure is the best of --rounds; the peer is the faster of
+vocab_bert_base_chinese/. FOLDER is a further Hugging Face folder with an uncased English WordPiece tokenizer; its
+text is made of its own words. BPE_FOLDER holds a byte-level BPE tokenizer; when it is not there,
+one of 30,000 tokens is trained into it, on the real lines and the prose of this project, which are what it reads. Every figure is the best of --rounds; the peer is the faster of
 encode_batch and encode one by one, and of its Python class and the library below it. The ids are compared.
 """
 import argparse
@@ -19,7 +20,8 @@ import time
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
 
-from transformers import BertTokenizerFast  # noqa: E402
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
+from transformers import AutoTokenizer, BertTokenizerFast, RobertaTokenizer  # noqa: E402
 
 
 def real_lines(data):
@@ -46,6 +48,26 @@ def english_lines(tokenizer, count):
         yield " ".join(line) + draw.choice(".?!")
 
 
+def prose_lines():
+    """The English of this project's documents, ten times over."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doc")
+    for _ in range(10):
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".md"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    yield from (line.strip() for line in file if line.strip())
+
+
+def train_bpe(folder, lines):
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=30000, special_tokens=specials, show_progress=False,
+                                                        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    model = json.loads(made.to_str())["model"]
+    RobertaTokenizer(vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]]).save_pretrained(folder)
+
+
 def timed(call):
     start = time.perf_counter()
     result = call()
@@ -53,7 +75,7 @@ def timed(call):
 
 
 def measure(name, driver, folder, lines, rounds):
-    tokenizer = BertTokenizerFast.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     low = tokenizer.backend_tokenizer
     low.no_truncation()
     low.no_padding()
@@ -92,15 +114,21 @@ def measure(name, driver, folder, lines, rounds):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--driver", default="build/bench/wordpiece_bench")
+    parser.add_argument("--driver", default="build/bench/tokenizer_bench")
     parser.add_argument("--data", required=True)
     parser.add_argument("--model", help="a Hugging Face folder with an uncased English tokenizer")
+    parser.add_argument("--bpe", metavar="BPE_FOLDER", help="a folder with a byte-level BPE tokenizer, or for one")
     parser.add_argument("--lines", type=int, default=30000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     lines = list(real_lines(options.data))
     random.Random(1).shuffle(lines)
     lines = lines[:options.lines]
+    if options.bpe and not os.path.isfile(os.path.join(options.bpe, "tokenizer.json")):
+        train_bpe(options.bpe, lines + list(prose_lines()))
+    if options.bpe:
+        measure("byte-level BPE, real lines", options.driver, options.bpe, lines, options.rounds)
+        measure("byte-level BPE, English prose", options.driver, options.bpe, list(prose_lines()), options.rounds)
     measure("bert-base-chinese, real lines", options.driver, os.path.join(options.data, "vocab_bert_base_chinese"),
             lines, options.rounds)
     if options.model:
