@@ -1,29 +1,13 @@
 #include "cli.h"
+#include "monitor_view.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <sys/ioctl.h>
-
-enum { NAME_BYTES = 4096, LINE_BYTES = 512, CHART_ROWS_MAX = 22, CHART_ROWS_MIN = 8 };
-/* Complete lines where there is no terminal, or where the command has it. */
-static const double PLAIN_INTERVAL_S = 10;
-static const double PLAIN_INTERVAL_COMMAND_S = 30;
-static const double CHART_INTERVAL_S = 0.25;
-
-/* Who looks on: draws the chart in place, or prints a line now and then. */
-typedef struct monitor_view {
-    snug_monitor *monitor;
-    bool silent, live, region, ascii, color;
-    double interval_s;
-    double last_t;
-    int64_t rows, columns; /* Of the chart that is on the screen; 0: none. */
-    int64_t screen_rows;
-} monitor_view;
+enum { NAME_BYTES = 4096 };
 
 /* Everything that a command line asks for. Too large for the stack. */
 typedef struct monitor_plan {
@@ -32,148 +16,6 @@ typedef struct monitor_plan {
     char log[NAME_BYTES];
     char plot[NAME_BYTES];
 } monitor_plan;
-
-static void write_error(void *context, const char *text, int64_t bytes)
-{
-    (void)context;
-    (void)fwrite(text, 1, (size_t)bytes, stderr);
-}
-
-/* Whether the terminal is likely to show what is beyond ASCII. */
-static bool terminal_is_ascii(void)
-{
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (int i = 0; i < 3; i++) {
-        const char *value = getenv(names[i]);
-        if (value != NULL && value[0] != '\0') {
-            return strcasestr(value, "UTF-8") == NULL && strcasestr(value, "UTF8") == NULL;
-        }
-    }
-    return true;
-}
-
-static void read_screen(int64_t *rows, int64_t *columns)
-{
-    struct winsize size = {0};
-    *rows = 24;
-    *columns = 80;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
-        *rows = size.ws_row;
-        *columns = size.ws_col;
-    }
-}
-
-/*
- * The command's output scrolls in the upper part of the screen, so that the chart stays below. The
- * cursor goes to the last line of that part.
- */
-static void begin_region(monitor_view *view)
-{
-    const int64_t upper = view->screen_rows - view->rows;
-    for (int64_t i = 0; i < view->rows; i++) {
-        (void)fputc('\n', stderr);
-    }
-    (void)fprintf(stderr, "\033[1;%" PRId64 "r\033[%" PRId64 ";1H", upper, upper);
-}
-
-static void place_chart(monitor_view *view)
-{
-    int64_t screen_rows = 0;
-    int64_t columns = 0;
-    read_screen(&screen_rows, &columns);
-    const int64_t room = view->region ? screen_rows / 2 : screen_rows - 1;
-    const int64_t rows = room < CHART_ROWS_MAX ? room : CHART_ROWS_MAX;
-    const bool first = view->rows == 0;
-    const bool changed = screen_rows != view->screen_rows || columns != view->columns;
-    if (!first && !changed) {
-        if (view->region) {
-            (void)fprintf(stderr, "\0337\033[%" PRId64 ";1H", view->screen_rows - view->rows + 1);
-        } else {
-            (void)fprintf(stderr, "\r\033[%" PRId64 "A", view->rows);
-        }
-        return;
-    }
-    if (!first && !view->region) {
-        /* Lines may have been folded: begin again on a clean screen. */
-        (void)fputs("\033[H\033[J", stderr);
-    }
-    view->screen_rows = screen_rows;
-    view->columns = columns;
-    view->rows = rows < CHART_ROWS_MIN ? CHART_ROWS_MIN : rows;
-    if (view->region) {
-        (void)fputs("\033[r", stderr);
-        begin_region(view);
-        (void)fprintf(stderr, "\0337\033[%" PRId64 ";1H", view->screen_rows - view->rows + 1);
-    }
-}
-
-/* A snug_write that leaves the last newline out: on the lowest line it would scroll the screen. */
-static void write_chart(void *context, const char *text, int64_t bytes)
-{
-    const monitor_view *view = context;
-    write_error(NULL, text, view->region ? bytes - 1 : bytes);
-}
-
-static void draw_chart(monitor_view *view)
-{
-    place_chart(view);
-    const snug_monitor_chart_options options = {.columns = view->columns,
-                                                .rows = view->rows,
-                                                .ascii = view->ascii,
-                                                .color = view->color,
-                                                .clear = true};
-    const snug_status status = snug_monitor_chart(view->monitor, &options, write_chart, view, NULL);
-    (void)status;
-    if (view->region) {
-        (void)fputs("\0338", stderr);
-    }
-}
-
-/* Gives the whole screen back; the chart stays where it is. */
-static void end_chart(const monitor_view *view)
-{
-    if (view->region && view->rows > 0) {
-        (void)fprintf(stderr, "\0337\033[r\0338\033[%" PRId64 ";1H\n", view->screen_rows);
-    }
-}
-
-static void on_sample(void *context, const snug_monitor_sample *sample)
-{
-    monitor_view *view = context;
-    const double interval = view->live ? CHART_INTERVAL_S : view->interval_s;
-    if (view->silent || (view->last_t >= 0 && sample->t - view->last_t < interval)) {
-        return;
-    }
-    view->last_t = sample->t;
-    if (view->live) {
-        draw_chart(view);
-        return;
-    }
-    char line[LINE_BYTES];
-    (void)fprintf(stderr, "%s\n", snug_monitor_line(view->monitor, line, sizeof line));
-}
-
-static void on_level(void *context, snug_monitor_level level, const char *reason)
-{
-    const monitor_view *view = context;
-    /* The chart has a place for it. */
-    if (view->live && !view->silent) {
-        return;
-    }
-    if (level >= SNUG_MONITOR_WARNING) {
-        cli_error("%s: %s", T_(snug_monitor_level_name(level)), reason);
-    } else if (level == SNUG_MONITOR_NOTICE) {
-        cli_note("notice: %s", reason);
-    } else {
-        cli_note("memory is fine again");
-    }
-}
-
-static void on_warning(void *context, const char *text)
-{
-    (void)context;
-    cli_error("warning: %s; the watch goes on", text);
-}
 
 /* "70,80,90": ascending percents. */
 static bool read_percents(const char *option, const char *text, double out[3])
@@ -283,9 +125,9 @@ static void choose_files(const cli_values *values, monitor_plan *plan)
 static bool check_plot(const char *path)
 {
     const size_t length = path != NULL ? strlen(path) : 0;
-    if (length > 4 && strcmp(path + length - 4, ".svg") != 0) {
-        cli_error("--plot draws SVG: give a name that ends in .svg, and rsvg-convert makes a PNG "
-                  "of it");
+    if (length > 4 && strcmp(path + length - 4, ".svg") != 0 &&
+        strcmp(path + length - 4, ".png") != 0) {
+        cli_error("--plot draws SVG or PNG: give a name that ends in .svg or .png");
         return false;
     }
     return true;
@@ -373,8 +215,8 @@ static int report(const cli_line *line, const monitor_plan *plan, snug_monitor *
     if (line->json) {
         status = snug_monitor_write(monitor, SNUG_FORMAT_JSON, cli_write, NULL, &err);
     } else if (line->values.report_text) {
-        status = snug_monitor_write(monitor, SNUG_FORMAT_TEXT, command ? write_error : cli_write,
-                                    NULL, &err);
+        status = snug_monitor_write(monitor, SNUG_FORMAT_TEXT,
+                                    command ? monitor_view_write : cli_write, NULL, &err);
     }
     return status == SNUG_OK ? CLI_EXIT_DONE : cli_failed(status, &err);
 }
@@ -394,20 +236,11 @@ int cli_run_monitor(const cli_line *line)
         return code != 0 ? code : plain;
     }
     const bool command = plan.options.target == SNUG_MONITOR_COMMAND;
-    const bool terminal =
-        isatty(STDERR_FILENO) != 0 && getenv("TERM") != NULL && strcmp(getenv("TERM"), "dumb") != 0;
-    monitor_view view = {.monitor = monitor,
-                         .silent = line->quiet,
-                         .live = terminal && (!command || line->values.chart),
-                         .region = command,
-                         .ascii = terminal_is_ascii(),
-                         .color = line->color,
-                         .interval_s = command ? PLAIN_INTERVAL_COMMAND_S : PLAIN_INTERVAL_S,
-                         .last_t = -1};
-    const snug_monitor_observer observer = {
-        .context = &view, .sample = on_sample, .level = on_level, .warning = on_warning};
+    monitor_view view;
+    monitor_view_open(&view, line, monitor, command);
+    const snug_monitor_observer observer = monitor_view_observer(&view);
     status = snug_monitor_run(monitor, &observer, &err);
-    end_chart(&view);
+    monitor_view_close(&view);
     code = status == SNUG_OK ? CLI_EXIT_DONE : cli_failed(status, &err);
     print_end(line, &plan, monitor);
     const int reported = report(line, &plan, monitor);

@@ -88,7 +88,8 @@ static const cli_option settings[] = {
     SETTING("early-stopping-patience", "N", "training.early_stopping_patience",
             "evaluations without improvement before stopping"),
     SETTING("dataloader-num-workers", "N", "data.num_workers", "loader threads, 0 to 16"),
-    SETTING("use-amp", NULL, "training.use_amp", "accepted: snug computes in fp32"),
+    SETTING("use-amp", NULL, "training.use_amp",
+            "store activations as bf16: half the bytes, another result"),
     SETTING("gradient-checkpointing", NULL, "training.gradient_checkpointing",
             "accepted: the plan decides what is computed again"),
     {0},
@@ -535,9 +536,9 @@ static const cli_option monitor_output[] = {
      .help = "a live chart below the output of COMMAND, too"},
     {.name = "plot",
      .kind = CLI_OPTION_TEXT,
-     .argument = "FILE.svg",
+     .argument = "FILE",
      .offset = VALUE(plot),
-     .help = "draw the curves at the end"},
+     .help = "draw the curves at the end, as .svg or .png"},
     {.name = "plot-interval",
      .kind = CLI_OPTION_TEXT,
      .argument = "TIME",
@@ -609,8 +610,7 @@ static const cli_option *const check_groups[] = {check_only, budget, common, NUL
 static const cli_option *const plan_groups[] = {plan_only, budget, settings, fail_on, common, NULL};
 static const cli_option *const train_groups[] = {train_only, budget, settings,
                                                  fail_on,    common, NULL};
-static const cli_option *const eval_groups[] = {eval_only, run_only, budget,
-                                                fail_on,   common,   NULL};
+static const cli_option *const eval_groups[] = {eval_only, run_only, budget, fail_on, common, NULL};
 static const cli_option *const predict_groups[] = {predict_only, run_only, budget, common, NULL};
 static const cli_option *const describe_groups[] = {describe_only, common, NULL};
 static const cli_option *const convert_groups[] = {convert_only, common, NULL};

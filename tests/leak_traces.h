@@ -112,7 +112,7 @@ static trace trace_begin(trace_shape shape, double seconds, double leak, uint64_
 }
 
 /* MiB at second `t`, asked for in order. */
-static double trace_next(trace *of, double t)
+static inline double trace_next(trace *of, double t)
 {
     double value = 1000 + of->leak_per_s * t + of->noise * trace_normal(of);
     of->wander =

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "api/inside.h"
 #include "monitor/analysis.h"
@@ -47,6 +48,34 @@ static snug_status settle_path(const char *given, char out[SNUG_PATH_BYTES], boo
                      "'%s' is no run: it has neither memory.jsonl nor metrics.jsonl", given);
 }
 
+/*
+ * A run's memory log has a sample a second, its metrics one a step: of a short run the steps say
+ * more. What else the memory log knows (events, rounds, what the program counted) stays.
+ */
+static snug_status add_steps(const char *run, void *room, snug_log *log,
+                             char read_path[SNUG_PATH_BYTES], snug_error *err)
+{
+    char path[SNUG_PATH_BYTES];
+    void *memory = NULL;
+    if (log->kind != SNUG_LOG_OURS || log->series.sample_count >= SNUG_VERDICT_SAMPLES_MIN ||
+        snug_failed(snug_path_join(run, "metrics.jsonl", path, NULL)) ||
+        snug_path_look(path) != SNUG_PATH_FILE) {
+        return SNUG_OK;
+    }
+    SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_log), false, &memory, err));
+    snug_log *steps = memory;
+    /* What cannot be used of them is no error here. */
+    if (snug_log_read(path, room, steps, NULL) == SNUG_OK &&
+        steps->series.sample_count > log->series.sample_count) {
+        log->series = steps->series;
+        log->peak_kernel =
+            steps->peak_kernel > log->peak_kernel ? steps->peak_kernel : log->peak_kernel;
+        memcpy(read_path, path, sizeof path);
+    }
+    snug_heap_unmap(SNUG_CATEGORY_RUNTIME, memory, (int64_t)sizeof(snug_log));
+    return SNUG_OK;
+}
+
 static snug_status read_item(snug_analysis *analysis, int64_t index, const char *given,
                              int64_t limit_bytes, void *room, snug_error *err)
 {
@@ -55,6 +84,9 @@ static snug_status read_item(snug_analysis *analysis, int64_t index, const char 
     SNUG_TRY(settle_path(given, analysis->paths[index], &run, err));
     SNUG_TRY(snug_log_read(analysis->paths[index], room, &item->log, err));
     item->path = analysis->paths[index];
+    if (run) {
+        SNUG_TRY(add_steps(given, room, &item->log, analysis->paths[index], err));
+    }
     if (run && limit_bytes == 0) {
         limit_bytes = snug_run_budget(given);
     }

@@ -15,6 +15,7 @@
 #include "sys/child.h"
 #include "sys/clock.h"
 #include "sys/heap.h"
+#include "sys/raster.h"
 #include "sys/thread.h"
 #include "sys/trim.h"
 
@@ -46,6 +47,7 @@ struct snug_monitor {
     snug_status thread_status;
     snug_error thread_error;
     snug_chart_canvas canvas;
+    snug_canvas picture;
     char text[SNUG_MEMORY_PLOT_BYTES];
 };
 
@@ -191,10 +193,18 @@ snug_status snug_monitor_open(const snug_monitor_options *options, snug_monitor 
     void *memory = NULL;
     int exit_status = 0;
     SNUG_TRY(check_options(options, err));
+    if (options->plot != NULL && snug_ends_with(options->plot, ".png")) {
+        /* Before a command is started whose picture could not be drawn. */
+        SNUG_TRY(snug_raster_check(err));
+    }
     SNUG_TRY(
         snug_heap_map(SNUG_CATEGORY_RUNTIME, (int64_t)sizeof(snug_monitor), false, &memory, err));
     snug_monitor *monitor = memory;
     monitor->end = (snug_watch_end){.reason = "", .exit_status = -1};
+    if (options->target != SNUG_MONITOR_SELF) {
+        /* From here on only what a watch needs comes in, so that its peak is small too. */
+        snug_trim_code();
+    }
     monitor->duration_ns = (int64_t)(options->duration_s * 1e9);
     monitor->plot_interval_ns = (int64_t)(options->plot_interval_s * 1e9);
     monitor->plot = options->plot;
@@ -254,8 +264,13 @@ static void tell(const snug_monitor *monitor, const snug_monitor_observer *obser
         observer->warning(observer->context, recorder->log_error.message);
     }
     if (tick->level_changed && observer->level != NULL) {
+        char reason[SNUG_LEVELS_REASON_BYTES];
         observer->level(observer->context, (snug_monitor_level)recorder->levels.level,
-                        recorder->levels.reason);
+                        snug_level_reason_text(&recorder->levels.reason, true, reason));
+    }
+    if (tick->leak && observer->leak != NULL) {
+        char text[SNUG_RECORDER_LEAK_BYTES];
+        observer->leak(observer->context, snug_recorder_leak_text(recorder, true, text));
     }
     if (tick->state == SNUG_TARGET_ALIVE && observer->sample != NULL) {
         snug_monitor_sample sample;
@@ -264,16 +279,36 @@ static void tell(const snug_monitor *monitor, const snug_monitor_observer *obser
     }
 }
 
-static snug_status draw(snug_monitor *monitor, const char *path, snug_error *err)
+static void draw_curves(void *context, snug_canvas *canvas)
+{
+    snug_memory_plot_draw(context, canvas);
+}
+
+static snug_status draw_file(snug_monitor *monitor, const char *path, snug_error *err)
 {
     snug_text text;
+    if (snug_ends_with(path, ".png")) {
+        return snug_raster_draw(path, SNUG_MEMORY_PLOT_WIDTH, SNUG_MEMORY_PLOT_HEIGHT, draw_curves,
+                                monitor->recorder, err);
+    }
     snug_text_init(&text, monitor->text, sizeof monitor->text);
-    snug_memory_plot_draw(monitor->recorder, &text);
+    monitor->picture = (snug_canvas){.svg = &text};
+    snug_memory_plot_draw(monitor->recorder, &monitor->picture);
     if (text.truncated) {
         return SNUG_FAIL(err, SNUG_CODE_LIMIT, "the picture is longer than %d bytes",
                          SNUG_MEMORY_PLOT_BYTES);
     }
     return snug_file_write_all(path, text.data, text.length, err);
+}
+
+static snug_status draw(snug_monitor *monitor, const char *path, snug_error *err)
+{
+    const snug_status status = draw_file(monitor, path, err);
+    if (!monitor->threaded) {
+        /* Drawing runs through code that sampling does not need. */
+        snug_trim_code();
+    }
+    return status;
 }
 
 /* Samples, draws and finds out whether the watch is over; "" while it is not. */
@@ -380,6 +415,7 @@ snug_status snug_monitor_run(snug_monitor *monitor, const snug_monitor_observer 
 {
     snug_status status = SNUG_OK;
     const bool command = monitor->child != 0;
+    const bool input = observer != NULL && observer->input != NULL;
     const char *reason = "";
     if (!monitor->signals_taken) {
         snug_signals_take();
@@ -391,8 +427,10 @@ snug_status snug_monitor_run(snug_monitor *monitor, const snug_monitor_observer 
         if (reason[0] != '\0') {
             break;
         }
-        const snug_signal number = snug_signals_wait(wait_ns(monitor), &from_terminal);
-        if (take_signal(monitor, number, from_terminal)) {
+        const snug_signal number = input ? snug_signals_wait_input(wait_ns(monitor), &from_terminal)
+                                         : snug_signals_wait(wait_ns(monitor), &from_terminal);
+        if (take_signal(monitor, number, from_terminal) ||
+            (number == SNUG_SIGNAL_INPUT && !observer->input(observer->context))) {
             reason = SNUG_LOG_EVENT_INTERRUPTED;
         } else if (command && monitor->child == 0) {
             reason = SNUG_LOG_EVENT_EXITED;
@@ -487,6 +525,13 @@ void snug_monitor_phase(snug_monitor *monitor, const char *name, int64_t index)
     snug_mutex_unlock(&monitor->mutex);
 }
 
+void snug_monitor_set_pss(snug_monitor *monitor, snug_monitor_pss pss)
+{
+    snug_mutex_lock(&monitor->mutex);
+    snug_sampler_set_pss(&monitor->recorder->sampler, (snug_pss_mode)pss);
+    snug_mutex_unlock(&monitor->mutex);
+}
+
 void snug_monitor_mark(snug_monitor *monitor, const char *text)
 {
     snug_mutex_lock(&monitor->mutex);
@@ -547,7 +592,10 @@ snug_status snug_monitor_chart(snug_monitor *monitor, const snug_monitor_chart_o
                                        .rows = options->rows,
                                        .ascii = options->ascii,
                                        .color = options->color,
-                                       .clear = options->clear};
+                                       .clear = options->clear,
+                                       .window_s = options->window_s,
+                                       .until_t = options->until_t,
+                                       .foot = options->foot};
     snug_text text;
     snug_mutex_lock(&monitor->mutex);
     snug_text_init(&text, monitor->text, sizeof monitor->text);

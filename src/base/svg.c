@@ -85,44 +85,62 @@ void snug_svg_escaped(snug_text *out, const char *words)
     }
 }
 
-static void add_value_tick(snug_text *out, const snug_svg_axis *axis, int left, int right,
-                           double value)
+/* Adds a value that lies on the axis, while there is room. */
+static void add_tick(double value, double out[SNUG_SVG_TICKS_MAX], int64_t *count)
 {
-    const double at = snug_svg_place(axis, value);
-    snug_text_add(out,
-                  "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                  "<text class=\"end\" x=\"%d\" y=\"%.1f\">%.4g</text>\n",
-                  left, right, at, at, left - 8, at + 4.5, value);
+    if (*count < SNUG_SVG_TICKS_MAX) {
+        out[(*count)++] = value;
+    }
 }
 
-void snug_svg_value_ticks(snug_text *out, const snug_svg_axis *axis, int count, int left, int right)
+int64_t snug_svg_tick_values(const snug_svg_axis *axis, int count, double out[SNUG_SVG_TICKS_MAX])
 {
+    int64_t found = 0;
+    int drawn = 0;
     if (axis->log && axis->high - axis->low > 1) {
         const int step = (int)ceil((axis->high - axis->low) / count);
         const bool close = axis->high - axis->low < 3;
-        int drawn = 0;
         for (double power = floor(axis->low); close && power <= axis->high; power++) {
             for (int digit = 2; digit <= 5; digit += 3) {
                 const double value = digit * pow(10, power);
                 if (log10(value) >= axis->low && log10(value) <= axis->high) {
-                    add_value_tick(out, axis, left, right, value);
+                    add_tick(value, out, &found);
                 }
             }
         }
         for (double power = ceil(axis->low - 1e-9); power <= axis->high + 1e-9 && drawn < TICKS_MAX;
              power += step, drawn++) {
-            add_value_tick(out, axis, left, right, pow(10, power));
+            add_tick(pow(10, power), out, &found);
         }
-        return;
+        return found;
     }
     const double low = axis->log ? pow(10, axis->low) : axis->low;
     const double high = axis->log ? pow(10, axis->high) : axis->high;
     const double step = snug_svg_nice_step(high - low, count);
-    int drawn = 0;
     for (double value = ceil(low / step - 1e-9) * step;
          value <= high + step * 1e-6 && drawn < TICKS_MAX; value += step, drawn++) {
-        add_value_tick(out, axis, left, right, fabs(value) < step * 1e-6 ? 0 : value);
+        add_tick(fabs(value) < step * 1e-6 ? 0 : value, out, &found);
     }
+    return found;
+}
+
+void snug_svg_value_ticks(snug_text *out, const snug_svg_axis *axis, int count, int left, int right)
+{
+    double values[SNUG_SVG_TICKS_MAX];
+    const int64_t found = snug_svg_tick_values(axis, count, values);
+    for (int64_t i = 0; i < found; i++) {
+        const double at = snug_svg_place(axis, values[i]);
+        snug_text_add(out,
+                      "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
+                      "<text class=\"end\" x=\"%d\" y=\"%.1f\">%.4g</text>\n",
+                      left, right, at, at, left - 8, at + 4.5, values[i]);
+    }
+}
+
+double snug_svg_legend_columns(const char *words)
+{
+    /* About 7 units a letter in every common face at 13 px. */
+    return 28 + 7.2 * (double)strlen(words) + 18;
 }
 
 void snug_svg_legend_item(snug_text *out, double *x, double y, const char *classes,
@@ -132,6 +150,5 @@ void snug_svg_legend_item(snug_text *out, double *x, double y, const char *class
                   "<line class=\"%s\" stroke-width=\"2\" x1=\"%.0f\" x2=\"%.0f\" y1=\"%.0f\" "
                   "y2=\"%.0f\"/><text x=\"%.0f\" y=\"%.0f\">%s</text>\n",
                   classes, *x, *x + 22, y - 4.5, y - 4.5, *x + 28, y, words);
-    /* About 7 units a letter in every common face at 13 px. */
-    *x += 28 + 7.2 * (double)strlen(words) + 18;
+    *x += snug_svg_legend_columns(words);
 }

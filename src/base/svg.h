@@ -40,10 +40,15 @@ void snug_svg_finish(snug_text *out);
 /** Adds words from outside, which must not become markup. */
 void snug_svg_escaped(snug_text *out, const char *words);
 
+enum { SNUG_SVG_TICKS_MAX = 24 };
+/** The about `count` round values that lie on an axis; returns their number. */
+int64_t snug_svg_tick_values(const snug_svg_axis *axis, int count, double out[SNUG_SVG_TICKS_MAX]);
 /** Lines from `left` to `right` at about `count` round values of a vertical axis, with numbers. */
 void snug_svg_value_ticks(snug_text *out, const snug_svg_axis *axis, int count, int left,
                           int right);
 
+/** How far an item of a legend goes. */
+double snug_svg_legend_columns(const char *words);
 /** A piece of line of a class and its words at *x, which moves behind them. */
 void snug_svg_legend_item(snug_text *out, double *x, double y, const char *classes,
                           const char *words);

@@ -7,11 +7,14 @@
 
 #include "base/attr.h"
 #include "base/checked.h"
+#include "base/translate.h"
+#include "base/utf8.h"
+#include "monitor/verdict.h"
 
 enum {
     LABEL_COLUMNS = 8, /* "12.3 GiB" would be too wide: "12.3G". */
     OTHER_ROWS = 5,    /* Title, axis, three lines of figures. */
-    FACT_BYTES = 96,
+    FACT_BYTES = 256,
     FACTS_MAX = 20,
     FACT_ROWS = 3
 };
@@ -41,7 +44,7 @@ static void add_fact(fact_list *list, int ink, const char *format, ...)
         fact *next = &list->facts[list->count++];
         next->ink = ink;
         va_start(arguments, format);
-        (void)vsnprintf(next->text, sizeof next->text, format, arguments);
+        (void)vsnprintf(next->text, sizeof next->text, snug_translated_format(format), arguments);
         va_end(arguments);
     }
 }
@@ -60,7 +63,7 @@ static void add_bytes(const snug_recorder *recorder, fact_list *list, int ink, c
     char size[SNUG_SIZE_TEXT_BYTES];
     double value = 0;
     if (last_of(recorder, field, &value)) {
-        add_fact(list, ink, "%s %s", word, snug_size_text((int64_t)value, size));
+        add_fact(list, ink, "%s %s", snug_translated(word), snug_size_text((int64_t)value, size));
     }
 }
 
@@ -96,11 +99,22 @@ static void add_gpu(const snug_recorder *recorder, fact_list *list)
     }
     add_fact(list, SNUG_CURVE_GPU + 1, "GPU %s of %s", snug_size_text((int64_t)used, size),
              snug_size_text((int64_t)total, total_size));
+    add_bytes(recorder, list, SNUG_CURVE_GPU + 1, "of it ours", SNUG_FIELD_GPU_TARGET);
     if (last_of(recorder, SNUG_FIELD_GPU_UTIL, &use)) {
         add_fact(list, 0, "GPU use %.0f %%", use);
     }
     if (last_of(recorder, SNUG_FIELD_GPU_TEMPERATURE, &celsius)) {
         add_fact(list, 0, "GPU %.0f C", celsius);
+    }
+}
+
+/* What the alarm found, once it has. */
+static void add_leak(const snug_recorder *recorder, fact_list *list)
+{
+    char rate[SNUG_TIME_TEXT_BYTES];
+    if (recorder->leak.raised) {
+        add_fact(list, SNUG_CURVE_LIMIT + 1, "grows steadily, %s",
+                 snug_rate_text(recorder->leak.rate, rate));
     }
 }
 
@@ -125,6 +139,7 @@ static void collect_facts(const snug_recorder *recorder, fact_list *list)
     add_bytes(recorder, list, SNUG_CURVE_PSS + 1, "share", SNUG_FIELD_PSS);
     add_group(recorder, list);
     add_gpu(recorder, list);
+    add_leak(recorder, list);
     add_bytes(recorder, list, 0, "available", SNUG_FIELD_AVAILABLE);
     if (last_of(recorder, SNUG_FIELD_CPU, &value)) {
         add_fact(list, 0, "CPU %.0f %%", value);
@@ -164,7 +179,7 @@ void snug_chart_line(const snug_recorder *recorder, snug_text *out)
         snug_text_add(out, "  %s", list.facts[i].text);
     }
     if (recorder->levels.level != SNUG_LEVEL_OK) {
-        snug_text_add(out, "  %s", snug_level_name(recorder->levels.level));
+        snug_text_add(out, "  %s", snug_translated(snug_level_name(recorder->levels.level)));
     }
 }
 
@@ -221,10 +236,11 @@ static void draw_curve(const snug_history *history, const chart_frame *frame, in
     int64_t y_before = 0;
     for (int64_t i = 0; i < history->point_count; i++) {
         const double value = history->points[i].values[curve];
-        if (isnan(value)) {
+        const double t = history->points[i].t;
+        if (isnan(value) || t < frame->view.t_first || t > frame->view.t_last) {
             continue;
         }
-        const int64_t x = dot_x(frame, history->points[i].t);
+        const int64_t x = dot_x(frame, t);
         const int64_t y = dot_y(frame, value);
         if (x_before < 0) {
             x_before = x;
@@ -311,15 +327,23 @@ static void add_curves(const snug_chart_options *options, const chart_frame *fra
     }
 }
 
-/* "0 +----- 12:05": the axis with the first and the last time. */
+/* "0 +-- 10:05 ----- 12:05": the axis with its last time, and its first where that is not 0. */
 static void add_axis(const snug_chart_options *options, const chart_frame *frame, snug_text *out)
 {
     char time[32];
+    char begin[32];
     snug_text last;
+    snug_text first;
     snug_text_init(&last, time, sizeof time);
+    snug_text_init(&first, begin, sizeof begin);
     add_time(&last, frame->view.t_last);
     snug_text_add(out, "%7s%s", "0", options->ascii ? "+" : "\xe2\x94\xbc");
-    for (int64_t column = 0; column < frame->columns - last.length - 1; column++) {
+    if (frame->view.t_first >= 1) {
+        add_time(&first, frame->view.t_first);
+        snug_text_add(out, " %s ", begin);
+    }
+    const int64_t used = last.length + 1 + (first.length > 0 ? first.length + 2 : 0);
+    for (int64_t column = 0; column < frame->columns - used; column++) {
         snug_text_add(out, "%s", options->ascii ? "-" : "\xe2\x94\x80");
     }
     snug_text_add(out, " %s", time);
@@ -336,19 +360,18 @@ static void add_title(const snug_recorder *recorder, const snug_chart_options *o
     snug_text_init(&words, right, sizeof right);
     add_time(&words, recorder->last.t);
     if (machine) {
-        (void)snprintf(left, sizeof left, "the machine");
+        (void)snprintf(left, sizeof left, "%s", snug_translated("the machine"));
     } else {
-        (void)snprintf(left, sizeof left, "pid %lld ", (long long)recorder->target_pid);
+        (void)snprintf(left, sizeof left, snug_translated_format("pid %lld "),
+                       (long long)recorder->target_pid);
     }
-    const int64_t room = options->columns - (int64_t)strlen(left) - words.length - 2;
-    /* Bytes, which are at least as many as columns: a line is never too long. */
-    int64_t bytes = snug_min_i64((int64_t)strlen(recorder->command), snug_max_i64(room, 0));
-    while (bytes > 0 && (recorder->command[bytes] & 0xc0) == 0x80) {
-        bytes--;
-    }
-    const int pad = (int)snug_max_i64(0, room - bytes) + 2;
-    snug_text_add(out, "%s%s%.*s%s%*s%s", options->color ? "\033[1m" : "", left, (int)bytes,
-                  recorder->command, options->color ? "\033[0m" : "", pad, "", right);
+    const int64_t room = options->columns - snug_utf8_columns(left) - words.length - 2;
+    const int64_t bytes = snug_utf8_fit(recorder->command, snug_max_i64(room, 0));
+    char shown[SNUG_RECORDER_COMMAND_BYTES];
+    (void)snprintf(shown, sizeof shown, "%.*s", (int)bytes, recorder->command);
+    const int pad = (int)snug_max_i64(0, room - snug_utf8_columns(shown)) + 2;
+    snug_text_add(out, "%s%s%s%s%*s%s", options->color ? "\033[1m" : "", left, shown,
+                  options->color ? "\033[0m" : "", pad, "", right);
     end_row(options, out);
 }
 
@@ -363,15 +386,18 @@ static void add_facts(const snug_recorder *recorder, const snug_chart_options *o
         memmove(&list.facts[1], &list.facts[0], sizeof(fact) * (FACTS_MAX - 1));
         list.count = snug_min_i64(list.count + 1, FACTS_MAX);
         list.facts[0].ink = SNUG_CURVE_LIMIT + 1;
-        (void)snprintf(
-            list.facts[0].text, FACT_BYTES, "%s: %.*s", snug_level_name(recorder->levels.level),
-            (int)snug_min_i64(FACT_BYTES - 12, options->columns - 12), recorder->levels.reason);
+        char reason[SNUG_LEVELS_REASON_BYTES];
+        char *text = list.facts[0].text;
+        (void)snprintf(text, FACT_BYTES, "%s: %s",
+                       snug_translated(snug_level_name(recorder->levels.level)),
+                       snug_level_reason_text(&recorder->levels.reason, true, reason));
+        text[snug_utf8_fit(text, options->columns - 2)] = '\0';
     }
     for (int row = 0; row < FACT_ROWS; row++) {
         int64_t used = 0;
         while (next < list.count) {
             const fact *item = &list.facts[next];
-            const int64_t length = (int64_t)strlen(item->text) + (used > 0 ? 3 : 0);
+            const int64_t length = snug_utf8_columns(item->text) + (used > 0 ? 3 : 0);
             if (used + length > options->columns - 1) {
                 break;
             }
@@ -385,6 +411,43 @@ static void add_facts(const snug_recorder *recorder, const snug_chart_options *o
     }
 }
 
+/* The foot, cut where the line ends; its last line is no different from the others. */
+static void add_foot(const snug_chart_options *options, snug_text *out)
+{
+    if (options->foot != NULL) {
+        snug_text_add(out, "%s%.*s%s", options->color ? "\033[2m" : "",
+                      (int)snug_utf8_fit(options->foot, options->columns - 1), options->foot,
+                      options->color ? "\033[0m" : "");
+        end_row(options, out);
+    }
+}
+
+/* A part of the time has a height of its own. */
+static void zoom(const snug_history *history, const snug_chart_options *options, chart_frame *frame)
+{
+    snug_history_view *view = &frame->view;
+    double top = 1 << 20;
+    if (options->until_t > 0) {
+        view->t_last = fmax(fmin(view->t_last, options->until_t), view->t_first + 1);
+    }
+    if (!(options->window_s > 0) || view->t_last - view->t_first <= options->window_s) {
+        return;
+    }
+    view->t_first = view->t_last - options->window_s;
+    for (int64_t i = 0; i < history->point_count; i++) {
+        const snug_history_point *point = &history->points[i];
+        for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
+            const bool inside = point->t >= view->t_first && point->t <= view->t_last;
+            if (inside && view->shown[curve] && curve != SNUG_CURVE_LIMIT) {
+                /* A NaN is no maximum. */
+                top = fmax(top, point->values[curve]);
+            }
+        }
+    }
+    view->shown[SNUG_CURVE_LIMIT] = view->shown[SNUG_CURVE_LIMIT] && view->limit < 2 * top;
+    view->top = view->shown[SNUG_CURVE_LIMIT] ? fmax(top, view->limit) : top;
+}
+
 void snug_chart_draw(const snug_recorder *recorder, const snug_chart_options *options,
                      snug_chart_canvas *canvas, snug_text *out)
 {
@@ -395,9 +458,10 @@ void snug_chart_draw(const snug_recorder *recorder, const snug_chart_options *op
     chosen.rows =
         snug_max_i64(SNUG_CHART_ROWS_MIN, snug_min_i64(options->rows, SNUG_CHART_ROWS_MAX));
     frame.columns = chosen.columns - LABEL_COLUMNS;
-    frame.rows = chosen.rows - OTHER_ROWS;
+    frame.rows = chosen.rows - OTHER_ROWS - (chosen.foot != NULL ? 1 : 0);
     snug_history_view_choose(&recorder->history, recorder->options.target == SNUG_TARGET_MACHINE,
                              (double)recorder->options.levels.limit_bytes, &frame.view);
+    zoom(&recorder->history, &chosen, &frame);
     /* A little air, so that the highest value is not the edge. */
     frame.top = frame.view.top * 1.08;
     draw_all(recorder, &frame, canvas);
@@ -405,4 +469,5 @@ void snug_chart_draw(const snug_recorder *recorder, const snug_chart_options *op
     add_curves(&chosen, &frame, canvas, out);
     add_axis(&chosen, &frame, out);
     add_facts(recorder, &chosen, out);
+    add_foot(&chosen, out);
 }

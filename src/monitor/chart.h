@@ -19,7 +19,10 @@ typedef struct snug_chart_options {
     int64_t columns, rows; /* Within the limits above; others are moved into them. */
     bool ascii;            /* No braille, no lines of boxes. */
     bool color;
-    bool clear; /* Each line ends by clearing what stands behind it. */
+    bool clear;       /* Each line ends by clearing what stands behind it. */
+    double window_s;  /* Only the last seconds; 0: all. */
+    double until_t;   /* As it was at this second of the watch; 0: now. */
+    const char *foot; /* One more line below, within `rows`; NULL: none. Borrowed. */
 } snug_chart_options;
 
 /** The cells of a chart while it is drawn, 60 KB; any content before. */

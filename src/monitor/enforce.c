@@ -1,29 +1,19 @@
 #include "monitor/enforce.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/attr.h"
 #include "base/text.h"
-#include "sys/child.h"
-#include "sys/file.h"
-#include "sys/procfs.h"
+#include "sys/scope.h"
 
-enum { PAGE_BYTES_MAX = 64 << 10 };
-
-/* What a shell in the scope says its limit is; nothing when the controller does not reach it. */
-static const char probe_script[] =
-    "cat \"/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/memory.max\"";
+enum { SCOPE_NAME_BYTES = 80 };
 
 const char *snug_rung_name(snug_rung rung)
 {
     static const char *const names[] = {"nothing",
                                         "cgroup v2 memory.max",
                                         "cgroup v1 memory.limit_in_bytes",
-                                        "a systemd scope",
+                                        "cgroup v2 memory.max in a systemd scope",
                                         "RLIMIT_DATA of each process and a watch on all of them",
                                         "a watch on all processes, sampled rather than enforced"};
     return names[rung];
@@ -41,70 +31,36 @@ bool snug_rung_watches(snug_rung rung)
     return rung == SNUG_RUNG_RLIMIT || rung == SNUG_RUNG_WATCH;
 }
 
-static void add_word(snug_enforcer *enforcer, const char *format, ...) SNUG_PRINTF(2, 3);
-
-static void add_word(snug_enforcer *enforcer, const char *format, ...)
+/* Not a name that a group of ours has: what is left of it is systemd's to remove. */
+static void scope_name(const snug_enforce_options *options, char out[SCOPE_NAME_BYTES])
 {
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(enforcer->texts[enforcer->text_count],
-                    sizeof enforcer->texts[enforcer->text_count], format, arguments);
-    va_end(arguments);
-    enforcer->text_count++;
+    (void)snprintf(out, SCOPE_NAME_BYTES, "for-%.60s", options->name);
 }
 
-static void scope_words(const snug_enforce_options *options, snug_enforcer *out)
+/* Whether this process was moved into its scope, by an attempt before this one. */
+static bool in_scope(const snug_enforce_options *options, const snug_group *group)
 {
-    out->text_count = 0;
-    add_word(out, "systemd-run");
-    add_word(out, "--user");
-    add_word(out, "--scope");
-    add_word(out, "--quiet");
-    add_word(out, "--collect");
-    add_word(out, "-p");
-    add_word(out, "MemoryMax=%" PRId64, options->limit_bytes);
-    add_word(out, "-p");
-    add_word(out, "MemorySwapMax=0");
-    add_word(out, "--");
+    char name[SCOPE_NAME_BYTES];
+    scope_name(options, name);
+    return strstr(group->folder, name) != NULL;
 }
 
-/* Has a shell run in such a scope and say its limit: whether it would be kept is then known. */
+static bool try_group(const snug_enforce_options *options, int32_t version, snug_enforcer *out,
+                      snug_text *why)
+{
+    if (!snug_group_make(options->root, version, options->name, options->limit_bytes, &out->group,
+                         why)) {
+        return false;
+    }
+    out->limit_bytes = out->group.limit_bytes;
+    return true;
+}
+
 static bool try_scope(const snug_enforce_options *options, snug_enforcer *out, snug_text *why)
 {
-    const char *words[SNUG_ENFORCE_WORDS_MAX + 5] = {"/usr/bin/env"};
-    char path[SNUG_PATH_BYTES];
-    char answer[256];
-    int exit = 0;
-    int64_t kept = 0;
-    int64_t count = 1;
-    (void)snprintf(path, sizeof path, "%s/run/systemd/system", options->root);
-    if (snug_path_look(path) != SNUG_PATH_FOLDER) {
-        snug_text_add(why, "systemd does not run here");
-        return false;
-    }
-    if (getenv("XDG_RUNTIME_DIR") == NULL && getenv("DBUS_SESSION_BUS_ADDRESS") == NULL) {
-        snug_text_add(why, "no user session (XDG_RUNTIME_DIR is not set)");
-        return false;
-    }
-    scope_words(options, out);
-    for (int64_t i = 0; i < out->text_count; i++) {
-        words[count++] = out->texts[i];
-    }
-    words[count++] = "sh";
-    words[count++] = "-c";
-    words[count] = probe_script;
-    if (snug_failed(snug_child_run(words, answer, sizeof answer, &exit, NULL)) || exit != 0 ||
-        !snug_procfs_number(answer, &kept)) {
-        snug_text_add(why, "systemd-run --user --scope gives no group with a memory limit");
-        out->text_count = 0;
-        return false;
-    }
-    if (kept > options->limit_bytes || kept < options->limit_bytes - PAGE_BYTES_MAX) {
-        snug_text_add(why, "the scope does not keep the limit");
-        out->text_count = 0;
-        return false;
-    }
-    return true;
+    char name[SCOPE_NAME_BYTES];
+    scope_name(options, name);
+    return snug_scope_enter(options->root, name, why) && try_group(options, 2, out, why);
 }
 
 static bool try_rung(const snug_enforce_options *options, snug_rung rung, snug_enforcer *out,
@@ -112,13 +68,9 @@ static bool try_rung(const snug_enforce_options *options, snug_rung rung, snug_e
 {
     switch (rung) {
     case SNUG_RUNG_CGROUP_V2:
+        return try_group(options, 2, out, why);
     case SNUG_RUNG_CGROUP_V1:
-        if (!snug_group_make(options->root, rung == SNUG_RUNG_CGROUP_V2 ? 2 : 1, options->name,
-                             options->limit_bytes, &out->group, why)) {
-            return false;
-        }
-        out->limit_bytes = out->group.limit_bytes;
-        return true;
+        return try_group(options, 1, out, why);
     case SNUG_RUNG_SCOPE:
         return try_scope(options, out, why);
     case SNUG_RUNG_RLIMIT:
@@ -161,7 +113,8 @@ snug_status snug_enforce_open(const snug_enforce_options *options, snug_enforcer
             continue;
         }
         if (try_rung(options, (snug_rung)rung, &enforcer, &reasons)) {
-            enforcer.rung = (snug_rung)rung;
+            const bool scope = in_scope(options, &enforcer.group);
+            enforcer.rung = scope ? SNUG_RUNG_SCOPE : (snug_rung)rung;
             *out = enforcer;
             return SNUG_OK;
         }
@@ -173,8 +126,7 @@ snug_status snug_enforce_open(const snug_enforce_options *options, snug_enforcer
 
 bool snug_enforce_close(snug_enforcer *enforcer)
 {
-    /* The group of a scope belongs to systemd, which removes it when it is empty. */
-    const bool gone = enforcer->rung == SNUG_RUNG_SCOPE || snug_group_remove(&enforcer->group);
+    const bool gone = snug_group_remove(&enforcer->group);
     *enforcer = (snug_enforcer){0};
     return gone;
 }

@@ -21,22 +21,19 @@ typedef enum snug_rung {
     SNUG_RUNG_NONE,
     SNUG_RUNG_CGROUP_V2, /* Exact, for the tree, no swap; the whole group dies at once. */
     SNUG_RUNG_CGROUP_V1, /* Exact, for the tree; one process dies, the rest is ended by us. */
-    SNUG_RUNG_SCOPE,     /* The same as v2 in a group that systemd makes. */
+    SNUG_RUNG_SCOPE,     /* The same as v2 in a scope that the user's systemd hands to us. */
     SNUG_RUNG_RLIMIT,    /* RLIMIT_DATA of each process, and the tree watched. */
     SNUG_RUNG_WATCH      /* The tree looked at every 2 to 100 ms: not enforced. */
 } snug_rung;
 
-enum { SNUG_ENFORCE_WHY_BYTES = 1536, SNUG_ENFORCE_WORDS_MAX = 10 };
+enum { SNUG_ENFORCE_WHY_BYTES = 1536 };
 
 /** A limit in force. All zeros: none. */
 typedef struct snug_enforcer {
     snug_rung rung;
     int64_t limit_bytes;              /* That is kept: the one asked for, or a tighter one above. */
-    snug_group group;                 /* cgroup rungs; of a scope once the command runs. */
+    snug_group group;                 /* Of the cgroup rungs. */
     char why[SNUG_ENFORCE_WHY_BYTES]; /* Why the rungs above were not possible; "" for the first. */
-    /* Words before the command: systemd-run and its options. */
-    char texts[SNUG_ENFORCE_WORDS_MAX][64];
-    int64_t text_count;
 } snug_enforcer;
 
 typedef struct snug_enforce_options {
@@ -47,7 +44,8 @@ typedef struct snug_enforce_options {
 } snug_enforce_options;
 
 /**
- * Takes the first rung that works: tried, not guessed.
+ * Takes the first rung that works: tried, not guessed. SNUG_RUNG_SCOPE moves this process into a
+ * scope, where it stays to its end; it is found there by the next call.
  * @mem     Allocates nothing. A group stays until snug_enforce_close().
  * @errors  SNUG_CODE_UNSUPPORTED with the reasons when the choice allows none.
  */

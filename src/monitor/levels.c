@@ -1,11 +1,12 @@
 #include "monitor/levels.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/checked.h"
 #include "base/text.h"
+#include "base/translate.h"
 
 enum { BASIS_NONE = -1, BASIS_GIVEN, BASIS_GROUP, BASIS_MACHINE, BASIS_COUNT };
 static const double CALM_S = 10;
@@ -112,12 +113,14 @@ double snug_levels_seconds_left(const snug_levels *levels)
     return levels->limit > 0 && rate > 0 ? (levels->limit - levels->used) / rate : INFINITY;
 }
 
-/* Raises *level, and says why in `reason`, when `found` is above it. */
-static bool raise_level(snug_level *level, snug_level found)
+/* Raises *level, and says why in *reason, when `found` is above it. */
+static void raise_level(snug_level *level, snug_level_reason *reason, snug_level found,
+                        snug_level_reason why)
 {
-    const bool higher = found > *level;
-    *level = higher ? found : *level;
-    return higher;
+    if (found > *level) {
+        *level = found;
+        *reason = why;
+    }
 }
 
 static snug_level level_of(double percent, const double bounds[3])
@@ -129,9 +132,8 @@ static snug_level level_of(double percent, const double bounds[3])
 }
 
 static void judge_percent(const snug_levels *levels, const snug_reading *sample, snug_level *level,
-                          char *reason)
+                          snug_level_reason *reason)
 {
-    char size[SNUG_SIZE_TEXT_BYTES];
     const double gpu = snug_reading_get(sample, SNUG_FIELD_GPU_PERCENT, 0);
     for (int32_t basis = 0; basis < BASIS_COUNT; basis++) {
         double used = 0;
@@ -140,52 +142,90 @@ static void judge_percent(const snug_levels *levels, const snug_reading *sample,
             continue;
         }
         const double percent = 100 * used / limit;
-        if (raise_level(level, level_of(percent, levels->options.memory_percent))) {
-            (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES, "%.0f %% of %s (%s) in use", percent,
-                           basis_words[basis], snug_size_text((int64_t)limit, size));
-        }
+        raise_level(level, reason, level_of(percent, levels->options.memory_percent),
+                    (snug_level_reason){.cause = SNUG_LEVEL_CAUSE_PERCENT,
+                                        .basis = basis,
+                                        .percent = percent,
+                                        .bytes = (int64_t)limit});
     }
-    if (raise_level(level, level_of(gpu, levels->options.gpu_percent))) {
-        (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES, "%.0f %% of a GPU's memory in use", gpu);
-    }
+    raise_level(level, reason, level_of(gpu, levels->options.gpu_percent),
+                (snug_level_reason){.cause = SNUG_LEVEL_CAUSE_GPU, .percent = gpu});
 }
 
 static void judge_headroom(const snug_levels *levels, const snug_reading *sample, snug_level *level,
-                           char *reason)
+                           snug_level_reason *reason)
 {
-    char size[SNUG_SIZE_TEXT_BYTES];
     const double some = snug_reading_get(sample, SNUG_FIELD_PSI_SOME, 0);
     const double full = snug_reading_get(sample, SNUG_FIELD_PSI_FULL, 0);
     if (levels->limit > 0) {
-        const char *of = basis_words[levels->basis];
         const double headroom = levels->limit - levels->used;
         const double now = growth(levels, GROWTH_NOW_S, 0);
         const double minute = growth(levels, WINDOW_S, WINDOW_LEAST_S);
-        (void)snug_size_text((int64_t)fmax(headroom, 0), size);
-        if (headroom < now && raise_level(level, SNUG_LEVEL_DANGER)) {
-            (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES,
-                           "%s left of %s, less than a second at the growth now", size, of);
+        const bool nearly_full = headroom < 0.05 * levels->limit;
+        snug_level_reason why = {.basis = levels->basis, .bytes = (int64_t)fmax(headroom, 0)};
+        if (headroom < now) {
+            why.cause = SNUG_LEVEL_CAUSE_SECOND;
+            raise_level(level, reason, SNUG_LEVEL_DANGER, why);
         }
-        if (headroom < fmax(0.05 * levels->limit, 2 * largest_step(levels)) &&
-            raise_level(level, SNUG_LEVEL_WARNING)) {
-            (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES, "%s left of %s%s", size, of,
-                           headroom < 0.05 * levels->limit ? ""
-                                                           : ", less than twice the largest step");
+        if (nearly_full || headroom < 2 * largest_step(levels)) {
+            why.cause = nearly_full ? SNUG_LEVEL_CAUSE_LEFT : SNUG_LEVEL_CAUSE_STEP;
+            raise_level(level, reason, SNUG_LEVEL_WARNING, why);
         }
-        if (levels->used + WINDOW_S * minute > 0.8 * levels->limit && minute > 0 &&
-            raise_level(level, SNUG_LEVEL_NOTICE)) {
-            (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES,
-                           "at this growth 80 %% of %s are reached within a minute", of);
+        if (levels->used + WINDOW_S * minute > 0.8 * levels->limit && minute > 0) {
+            why.cause = SNUG_LEVEL_CAUSE_MINUTE;
+            raise_level(level, reason, SNUG_LEVEL_NOTICE, why);
         }
     }
-    if (full > 20 && raise_level(level, SNUG_LEVEL_DANGER)) {
-        (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES,
-                       "all tasks waited for memory %.0f %% of the last 10 s", full);
+    if (full > 20) {
+        raise_level(level, reason, SNUG_LEVEL_DANGER,
+                    (snug_level_reason){.cause = SNUG_LEVEL_CAUSE_ALL, .percent = full});
     }
-    if (some > 10 && raise_level(level, SNUG_LEVEL_WARNING)) {
-        (void)snprintf(reason, SNUG_LEVELS_REASON_BYTES,
-                       "tasks waited for memory %.0f %% of the last 10 s", some);
+    if (some > 10) {
+        raise_level(level, reason, SNUG_LEVEL_WARNING,
+                    (snug_level_reason){.cause = SNUG_LEVEL_CAUSE_SOME, .percent = some});
     }
+}
+
+const char *snug_level_reason_text(const snug_level_reason *reason, bool translated,
+                                   char out[SNUG_LEVELS_REASON_BYTES])
+{
+    char size[SNUG_SIZE_TEXT_BYTES];
+    snug_text text;
+    void (*const add)(snug_text *, const char *, ...) SNUG_PRINTF(2, 3) =
+        translated ? snug_text_say : snug_text_add;
+    const char *of =
+        translated ? snug_translated(basis_words[reason->basis]) : basis_words[reason->basis];
+    (void)snug_size_text(reason->bytes, size);
+    snug_text_init(&text, out, SNUG_LEVELS_REASON_BYTES);
+    switch (reason->cause) {
+    case SNUG_LEVEL_CAUSE_NONE:
+        break;
+    case SNUG_LEVEL_CAUSE_PERCENT:
+        add(&text, "%.0f %% of %s (%s) in use", reason->percent, of, size);
+        break;
+    case SNUG_LEVEL_CAUSE_GPU:
+        add(&text, "%.0f %% of a GPU's memory in use", reason->percent);
+        break;
+    case SNUG_LEVEL_CAUSE_SECOND:
+        add(&text, "%s left of %s, less than a second at the growth now", size, of);
+        break;
+    case SNUG_LEVEL_CAUSE_LEFT:
+        add(&text, "%s left of %s", size, of);
+        break;
+    case SNUG_LEVEL_CAUSE_STEP:
+        add(&text, "%s left of %s, less than twice the largest step", size, of);
+        break;
+    case SNUG_LEVEL_CAUSE_MINUTE:
+        add(&text, "at this growth 80 %% of %s are reached within a minute", of);
+        break;
+    case SNUG_LEVEL_CAUSE_ALL:
+        add(&text, "all tasks waited for memory %.0f %% of the last 10 s", reason->percent);
+        break;
+    case SNUG_LEVEL_CAUSE_SOME:
+        add(&text, "tasks waited for memory %.0f %% of the last 10 s", reason->percent);
+        break;
+    }
+    return out;
 }
 
 /* The limit with the least room, and its use now, go into the ring; another limit empties it. */
@@ -219,13 +259,13 @@ static void choose_basis(snug_levels *levels, const snug_reading *sample)
 bool snug_levels_update(snug_levels *levels, const snug_reading *sample)
 {
     snug_level level = SNUG_LEVEL_OK;
-    char reason[SNUG_LEVELS_REASON_BYTES] = "";
+    snug_level_reason reason = {0};
     choose_basis(levels, sample);
     if (levels->options.by_headroom) {
-        judge_headroom(levels, sample, &level, reason);
+        judge_headroom(levels, sample, &level, &reason);
     }
     if (levels->options.by_percent) {
-        judge_percent(levels, sample, &level, reason);
+        judge_percent(levels, sample, &level, &reason);
     }
     if (level == levels->level) {
         levels->lower_since_t = -1;
@@ -242,11 +282,11 @@ bool snug_levels_update(snug_levels *levels, const snug_reading *sample)
     levels->lower_since_t = -1;
     levels->level = level;
     levels->entered[level]++;
-    memcpy(levels->reason, reason, sizeof reason);
+    levels->reason = reason;
     if (level > levels->highest) {
         levels->highest = level;
         levels->highest_t = sample->t;
-        memcpy(levels->highest_reason, reason, sizeof reason);
+        levels->highest_reason = reason;
     }
     return true;
 }

@@ -29,13 +29,41 @@ typedef struct snug_levels_options {
     int64_t machine_bytes;    /* RAM; 0: not known. */
 } snug_levels_options;
 
+/** What a reason says. */
+typedef enum snug_level_cause {
+    SNUG_LEVEL_CAUSE_NONE,
+    SNUG_LEVEL_CAUSE_PERCENT, /* `percent` of the limit `bytes` in use */
+    SNUG_LEVEL_CAUSE_GPU,     /* `percent` of a GPU */
+    SNUG_LEVEL_CAUSE_SECOND,  /* `bytes` left, less than a second of growth */
+    SNUG_LEVEL_CAUSE_LEFT,    /* `bytes` left */
+    SNUG_LEVEL_CAUSE_STEP,    /* `bytes` left, less than twice the largest step */
+    SNUG_LEVEL_CAUSE_MINUTE,  /* 80 % of the limit are near */
+    SNUG_LEVEL_CAUSE_ALL,     /* all tasks waited `percent` of the time */
+    SNUG_LEVEL_CAUSE_SOME     /* some did */
+} snug_level_cause;
+
+/** Why a level was entered, in figures. */
+typedef struct snug_level_reason {
+    snug_level_cause cause;
+    int32_t basis; /* Which limit. */
+    double percent;
+    int64_t bytes;
+} snug_level_reason;
+
+/**
+ * A reason as one line into `out`, "" for none; returns `out`.
+ * @param translated  In the user's language, for people; else in English, for logs.
+ */
+const char *snug_level_reason_text(const snug_level_reason *reason, bool translated,
+                                   char out[SNUG_LEVELS_REASON_BYTES]);
+
 /** All zeros, then snug_levels_init(). One owner at a time. */
 typedef struct snug_levels {
     snug_levels_options options;
     snug_level level;
     snug_level highest;
-    char reason[SNUG_LEVELS_REASON_BYTES]; /* Of `level`; "" for ok. */
-    char highest_reason[SNUG_LEVELS_REASON_BYTES];
+    snug_level_reason reason; /* Of `level`. */
+    snug_level_reason highest_reason;
     double highest_t;
     int64_t entered[SNUG_LEVEL_COUNT]; /* How often each was entered. */
     double lower_since_t;              /* Since when a lower level would do; < 0: not. */

@@ -31,6 +31,7 @@ const snug_log_field_info snug_log_fields[SNUG_FIELD_COUNT] = {
     [SNUG_FIELD_GPU_TEMPERATURE] = {"gpu_temp", SNUG_UNIT_CELSIUS, "the hottest GPU"},
     [SNUG_FIELD_LIVE] = {"live", SNUG_UNIT_BYTES, "what the program counts itself"},
     [SNUG_FIELD_LATE_MS] = {"late_ms", SNUG_UNIT_MILLISECONDS, "how late this sample was"},
+    [SNUG_FIELD_GPU_TARGET] = {"gpu_own", SNUG_UNIT_BYTES, "GPU memory of the processes alone"},
 };
 
 snug_log_field snug_log_field_find(const char *key, int64_t bytes)

@@ -36,7 +36,8 @@
 #define SNUG_LOG_EVENT_OOM_KILL "oom_kill"       /* "count": kills in the control group */
 #define SNUG_LOG_EVENT_GAP "log_gap"             /* "lost": lines that a full disk took */
 #define SNUG_LOG_EVENT_INTERRUPTED "interrupted" /* The watcher was asked to stop. */
-#define SNUG_LOG_EVENT_MARK "mark"               /* Somebody marked this moment: "text". */
+#define SNUG_LOG_EVENT_LEAK "leak" /* Memory grows steadily: "rate", "rate_low", "rate_high" */
+#define SNUG_LOG_EVENT_MARK "mark" /* Somebody marked this moment: "text". */
 
 /** Fields of a sample. New ones are appended. */
 typedef enum snug_log_field {
@@ -68,6 +69,7 @@ typedef enum snug_log_field {
     SNUG_FIELD_GPU_TEMPERATURE,
     SNUG_FIELD_LIVE, /* What the program's own allocator has handed out. */
     SNUG_FIELD_LATE_MS,
+    SNUG_FIELD_GPU_TARGET, /* Of the watched processes alone. */
     SNUG_FIELD_COUNT
 } snug_log_field;
 

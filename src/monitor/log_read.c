@@ -8,7 +8,7 @@
 #include "base/attr.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "monitor/log_unpack.h"
+#include "monitor/log_pipe.h"
 #include "sys/file.h"
 
 enum {
@@ -664,9 +664,8 @@ snug_status snug_log_reader_finish(snug_log_reader *reader, snug_error *err)
 /** How the working memory of snug_log_read() is divided. */
 typedef struct read_room {
     snug_log_reader reader;
-    snug_log_unpack unpack;
     char block[BLOCK_BYTES];
-    char unpacked[BLOCK_BYTES];
+    snug_log_pipe pipe;
 } read_room;
 
 int64_t snug_log_read_bytes(void)
@@ -674,41 +673,27 @@ int64_t snug_log_read_bytes(void)
     return (int64_t)sizeof(read_room);
 }
 
-/* A block through the decompressor into the reader. */
-static snug_status unpack_block(read_room *room, int64_t bytes, snug_error *err)
+static snug_status read_packed(read_room *room, snug_log *log, snug_error *err)
 {
-    int64_t used = 0;
-    int64_t gave = 0;
-    do {
-        int64_t took = 0;
-        SNUG_TRY(snug_log_unpack_some(&room->unpack, room->block + used, bytes - used, &took,
-                                      room->unpacked, BLOCK_BYTES, &gave, err));
-        used += took;
-        snug_log_reader_feed(&room->reader, room->unpacked, gave);
-    } while (used < bytes || gave == BLOCK_BYTES);
-    return SNUG_OK;
-}
-
-static snug_status read_packed(const snug_file *file, read_room *room, snug_log *log,
-                               snug_error *err)
-{
-    int64_t offset = 0;
+    const char *block = NULL;
+    int64_t bytes = 0;
+    bool whole = false;
     for (;;) {
-        int64_t got = 0;
-        SNUG_TRY(snug_file_read_some(file, offset, room->block, BLOCK_BYTES, &got, err));
-        if (got == 0) {
-            log->packed_cut = !snug_log_unpack_whole(&room->unpack);
-            return SNUG_OK;
-        }
-        offset += got;
-        const snug_status status = unpack_block(room, got, err);
+        const snug_status status = snug_log_pipe_next(&room->pipe, &block, &bytes, &whole, err);
         if (status == SNUG_CODE_FORMAT && log->series.sample_count > 0) {
             /* What came before the damage is good. */
             log->packed_cut = true;
-            *err = (snug_error){0};
+            if (err != NULL) {
+                *err = (snug_error){0};
+            }
             return SNUG_OK;
         }
         SNUG_TRY(status);
+        if (bytes == 0) {
+            log->packed_cut = !whole;
+            return SNUG_OK;
+        }
+        snug_log_reader_feed(&room->reader, block, bytes);
     }
 }
 
@@ -737,9 +722,9 @@ static snug_status read_file(const snug_file *file, read_room *room, snug_log *o
     if (packing == SNUG_LOG_PLAIN) {
         SNUG_TRY(read_plain(file, room, err));
     } else {
-        SNUG_TRY(snug_log_unpack_open(packing, &room->unpack, err));
-        status = read_packed(file, room, out, err);
-        snug_log_unpack_close(&room->unpack);
+        SNUG_TRY(snug_log_pipe_open(&room->pipe, packing, file, err));
+        status = read_packed(room, out, err);
+        snug_log_pipe_close(&room->pipe);
         SNUG_TRY(status);
     }
     SNUG_TRY(snug_log_reader_finish(&room->reader, err));

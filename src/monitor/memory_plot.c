@@ -1,13 +1,13 @@
 /* Drawing: curves of memory over time, with the limit. */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/attr.h"
-#include "base/svg.h"
+#include "base/canvas.h"
+#include "base/utf8.h"
 #include "monitor/memory_report.h"
 
-enum { WIDTH = 960, HEIGHT = 420, LEFT = 78, RIGHT = 936, TICKS_MAX = 24 };
+enum { HEIGHT = SNUG_MEMORY_PLOT_HEIGHT, LEFT = 78, RIGHT = 936, TICKS_MAX = 24 };
 static const double TOP = 84, BOTTOM = 362;
 static const double GIB = 1073741824.0;
 static const double MIB = 1048576.0;
@@ -43,52 +43,52 @@ static double time_step(double span)
     return 86400 * ceil(span / (8 * 86400));
 }
 
-static void add_time_ticks(snug_text *out, const snug_svg_axis *x)
+static void add_time_ticks(snug_canvas *canvas, const snug_svg_axis *x)
 {
     const double step = time_step(x->high - x->low);
     int drawn = 0;
     for (double t = ceil(x->low / step) * step; t <= x->high && drawn < TICKS_MAX;
          t += step, drawn++) {
+        char words[32];
         const double at = snug_svg_place(x, t);
         const int64_t seconds = (int64_t)(t + 0.5);
-        snug_text_add(out,
-                      "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\"/>"
-                      "<text class=\"mid\" x=\"%.1f\" y=\"%.0f\">",
-                      at, at, TOP, BOTTOM, at, BOTTOM + 20);
         if (seconds >= 3600) {
-            snug_text_add(out, "%d:%02d:%02d</text>\n", (int)(seconds / 3600),
-                          (int)(seconds / 60 % 60), (int)(seconds % 60));
+            (void)snprintf(words, sizeof words, "%d:%02d:%02d", (int)(seconds / 3600),
+                           (int)(seconds / 60 % 60), (int)(seconds % 60));
         } else {
-            snug_text_add(out, "%d:%02d</text>\n", (int)(seconds / 60), (int)(seconds % 60));
+            (void)snprintf(words, sizeof words, "%d:%02d", (int)(seconds / 60),
+                           (int)(seconds % 60));
         }
+        snug_canvas_line(canvas, "grid", at, TOP, at, BOTTOM);
+        snug_canvas_words(canvas, "mid", at, BOTTOM + 20, words);
     }
 }
 
-static void add_curve(snug_text *out, const snug_history *history, int curve,
+static void add_curve(snug_canvas *canvas, const snug_history *history, int curve,
                       const snug_svg_axis *x, const snug_svg_axis *y, double unit)
 {
-    snug_text_add(out, "<polyline class=\"line %s\" points=\"", curve_words[curve].name);
+    snug_canvas_curve_begin(canvas, curve_words[curve].name);
     for (int64_t i = 0; i < history->point_count; i++) {
         const snug_history_point *point = &history->points[i];
         if (!isnan(point->values[curve])) {
-            snug_text_add(out, "%.1f,%.1f ", snug_svg_place(x, point->t),
-                          snug_svg_place(y, point->values[curve] / unit));
+            snug_canvas_curve_point(canvas, snug_svg_place(x, point->t),
+                                    snug_svg_place(y, point->values[curve] / unit));
         }
     }
-    snug_text_add(out, "\"/>\n");
+    snug_canvas_curve_end(canvas);
 }
 
-static void add_words(snug_text *out, const snug_recorder *recorder, const snug_history_view *view,
-                      double unit)
+static void add_words(snug_canvas *canvas, const snug_recorder *recorder,
+                      const snug_history_view *view, double unit)
 {
     char size[SNUG_SIZE_TEXT_BYTES];
     char words[96];
     double x = LEFT + 110;
-    snug_text_add(out, "<text class=\"title\" x=\"%d\" y=\"32\">", LEFT);
     (void)snprintf(words, sizeof words, "%.90s", recorder->command);
-    snug_svg_escaped(out, recorder->options.target == SNUG_TARGET_MACHINE ? "the machine" : words);
-    snug_text_add(out, "</text>\n<text class=\"name\" x=\"%d\" y=\"62\">memory, %s</text>\n", LEFT,
-                  unit == GIB ? "GiB" : "MiB");
+    words[snug_utf8_fit(words, 90)] = '\0';
+    snug_canvas_words(canvas, "title", LEFT, 32,
+                      recorder->options.target == SNUG_TARGET_MACHINE ? "the machine" : words);
+    snug_canvas_words(canvas, "name", LEFT, 62, unit == GIB ? "memory, GiB" : "memory, MiB");
     for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
         if (!view->shown[curve]) {
             continue;
@@ -101,17 +101,17 @@ static void add_words(snug_text *out, const snug_recorder *recorder, const snug_
             (void)snprintf(words, sizeof words, "%s, highest %s", curve_words[curve].words,
                            snug_size_text((int64_t)high, size));
         }
-        snug_svg_legend_item(out, &x, 62, curve_words[curve].name, words);
+        snug_canvas_legend_item(canvas, &x, 62, curve_words[curve].name, words);
     }
     if (view->limit > 0 && !view->shown[SNUG_CURVE_LIMIT]) {
-        snug_text_add(out, "<text class=\"end\" x=\"%d\" y=\"%.0f\">limit %s is far above</text>\n",
-                      RIGHT, TOP + 14, snug_size_text((int64_t)view->limit, size));
+        (void)snprintf(words, sizeof words, "limit %s is far above",
+                       snug_size_text((int64_t)view->limit, size));
+        snug_canvas_words(canvas, "end", RIGHT, TOP + 14, words);
     }
-    snug_text_add(out, "<text class=\"mid\" x=\"%d\" y=\"%d\">time since the start</text>\n",
-                  (LEFT + RIGHT) / 2, HEIGHT - 14);
+    snug_canvas_words(canvas, "mid", 0.5 * (LEFT + RIGHT), HEIGHT - 14, "time since the start");
 }
 
-void snug_memory_plot_draw(const snug_recorder *recorder, snug_text *out)
+void snug_memory_plot_draw(const snug_recorder *recorder, snug_canvas *canvas)
 {
     snug_history_view view;
     const bool machine = recorder->options.target == SNUG_TARGET_MACHINE;
@@ -120,21 +120,19 @@ void snug_memory_plot_draw(const snug_recorder *recorder, snug_text *out)
     const double unit = view.top >= 4 * GIB ? GIB : MIB;
     const snug_svg_axis x = {.low = view.t_first, .high = view.t_last, .start = LEFT, .end = RIGHT};
     const snug_svg_axis y = {.low = 0, .high = view.top / unit * 1.06, .start = BOTTOM, .end = TOP};
-    snug_svg_begin(out, WIDTH, HEIGHT, "memory over time", colours, SNUG_COUNT(colours));
-    add_time_ticks(out, &x);
-    snug_svg_value_ticks(out, &y, 6, LEFT, RIGHT);
+    snug_canvas_begin(canvas, SNUG_MEMORY_PLOT_WIDTH, SNUG_MEMORY_PLOT_HEIGHT, "memory over time",
+                      colours, SNUG_COUNT(colours));
+    add_time_ticks(canvas, &x);
+    snug_canvas_value_ticks(canvas, &y, 6, LEFT, RIGHT);
     for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
         if (view.shown[curve] && curve != SNUG_CURVE_LIMIT) {
-            add_curve(out, &recorder->history, curve, &x, &y, unit);
+            add_curve(canvas, &recorder->history, curve, &x, &y, unit);
         }
     }
     if (view.shown[SNUG_CURVE_LIMIT]) {
         const double at = snug_svg_place(&y, view.limit / unit);
-        snug_text_add(out,
-                      "<line class=\"limit dash\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\">"
-                      "<title>limit</title></line>\n",
-                      LEFT, RIGHT, at, at);
+        snug_canvas_line(canvas, "limit dash", LEFT, at, RIGHT, at);
     }
-    add_words(out, recorder, &view, unit);
-    snug_svg_finish(out);
+    add_words(canvas, recorder, &view, unit);
+    snug_canvas_finish(canvas);
 }

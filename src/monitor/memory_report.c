@@ -24,6 +24,7 @@ static const struct {
     {SNUG_FIELD_USED, "machine"},
     {SNUG_FIELD_AVAILABLE, "available"},
     {SNUG_FIELD_GPU_USED, "GPU memory"},
+    {SNUG_FIELD_GPU_TARGET, "GPU memory of it"},
     {SNUG_FIELD_LIVE, "counted by itself"},
     {SNUG_FIELD_CPU, "CPU, % of a core"},
     {SNUG_FIELD_GPU_UTIL, "GPU use, %"},
@@ -102,13 +103,18 @@ static void add_advice(const snug_recorder *recorder, snug_text *out)
                   levels->entered[SNUG_LEVEL_NOTICE], levels->entered[SNUG_LEVEL_WARNING],
                   levels->entered[SNUG_LEVEL_DANGER]);
     if (levels->highest != SNUG_LEVEL_OK) {
+        char reason[SNUG_LEVELS_REASON_BYTES];
         snug_text_say(out, "          %s after %.0f s: %s\n",
                       snug_translated(snug_level_name(levels->highest)), levels->highest_t,
-                      levels->highest_reason);
+                      snug_level_reason_text(&levels->highest_reason, true, reason));
     }
     if (levels->highest >= SNUG_LEVEL_WARNING) {
         snug_text_say(out, "Advice    half the batch and twice the accumulation, at most 2 loader "
                            "workers,\n          no cache of the data, fewer saves, no plots\n");
+    }
+    if (recorder->leak.raised) {
+        char leak[SNUG_RECORDER_LEAK_BYTES];
+        snug_text_say(out, "Leak      %s\n", snug_recorder_leak_text(recorder, true, leak));
     }
     if (recorder->oom_kills > 0) {
         snug_text_say(out,

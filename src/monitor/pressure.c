@@ -1,6 +1,7 @@
 #include "monitor/pressure.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/text.h"
 
@@ -26,8 +27,8 @@ void snug_pressure_init(snug_pressure *pressure, const snug_pressure_options *op
     }
 }
 
-/* The level of this step alone, and why. */
-static snug_level look(const snug_pressure_facts *facts, snug_text *reason)
+/* The level of this step alone, and why: for the log and for people. */
+static snug_level look(const snug_pressure_facts *facts, snug_text *reason, snug_text *words)
 {
     char headroom[SNUG_SIZE_TEXT_BYTES];
     char needed[SNUG_SIZE_TEXT_BYTES];
@@ -39,10 +40,12 @@ static snug_level look(const snug_pressure_facts *facts, snug_text *reason)
         snug_text_add(reason, "%s free, the plan still takes %s",
                       snug_size_text(facts->headroom_bytes, headroom),
                       snug_size_text(facts->needed_bytes, needed));
+        snug_text_say(words, "%s free, the plan still takes %s", headroom, needed);
         return own;
     }
     if (facts->level != SNUG_LEVEL_OK && facts->level_reason != NULL) {
         snug_text_add(reason, "%s", facts->level_reason);
+        snug_text_add(words, "%s", facts->level_reason);
     }
     return facts->level;
 }
@@ -95,10 +98,12 @@ static snug_pressure_action wanted(const snug_pressure *pressure, snug_level now
 snug_pressure_action snug_pressure_step(snug_pressure *pressure, const snug_pressure_facts *facts)
 {
     char data[SNUG_LEVELS_REASON_BYTES];
+    char translated[SNUG_LEVELS_REASON_BYTES];
     snug_text reason;
-    snug_text kept;
+    snug_text words;
     snug_text_init(&reason, data, sizeof data);
-    const snug_level now = look(facts, &reason);
+    snug_text_init(&words, translated, sizeof translated);
+    const snug_level now = look(facts, &reason, &words);
     pressure->short_of_own = facts->headroom_bytes < facts->needed_bytes;
     if (follow(pressure, now, facts->t)) {
         pressure->told = false;
@@ -116,7 +121,7 @@ snug_pressure_action snug_pressure_step(snug_pressure *pressure, const snug_pres
     if (action != SNUG_PRESSURE_WARN) {
         pressure->acted_t = facts->t;
     }
-    snug_text_init(&kept, pressure->reason, sizeof pressure->reason);
-    snug_text_add(&kept, "%s", data);
+    memcpy(pressure->reason, data, sizeof data);
+    memcpy(pressure->words, translated, sizeof translated);
     return action;
 }

@@ -55,6 +55,7 @@ typedef struct snug_pressure {
     double acted_t;                        /* When the last action was decided; < 0: never. */
     bool told;                             /* Of this level. */
     char reason[SNUG_LEVELS_REASON_BYTES]; /* Of the last action, for the log. */
+    char words[SNUG_LEVELS_REASON_BYTES];  /* The same in the user's language, for people. */
 } snug_pressure;
 
 void snug_pressure_init(snug_pressure *pressure, const snug_pressure_options *options);

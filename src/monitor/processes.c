@@ -521,6 +521,16 @@ void snug_processes_read_pss(snug_processes *tree, snug_reading *sample, snug_ps
     *out = cost;
 }
 
+bool snug_processes_has(const snug_processes *tree, int64_t pid)
+{
+    for (int64_t i = 0; i < tree->count; i++) {
+        if (tree->processes[i].pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t snug_processes_largest(const snug_processes *tree)
 {
     int64_t largest = 0;

@@ -96,6 +96,8 @@ typedef struct snug_pss_cost {
 void snug_processes_read_pss(snug_processes *tree, snug_reading *sample, snug_pss_cost *out);
 
 /** Resident bytes of the largest process, by the last read. */
+/** Whether this process is one of them. */
+bool snug_processes_has(const snug_processes *tree, int64_t pid);
 int64_t snug_processes_largest(const snug_processes *tree);
 
 #endif

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/checked.h"
+#include "base/text.h"
 #include "base/utf8.h"
+#include "monitor/verdict.h"
 #include "sys/clock.h"
 #include "sys/cpu.h"
 #include "sys/heap.h"
@@ -163,11 +166,13 @@ void snug_recorder_event(snug_recorder *recorder, const char *event, const char 
 
 static void log_level(snug_recorder *recorder)
 {
+    char reason[SNUG_LEVELS_REASON_BYTES];
     snug_json_writer *json =
         snug_memory_log_begin(&recorder->log, SNUG_LOG_TYPE_EVENT, recorder->last.t);
     snug_json_put_string(json, "event", SNUG_LOG_EVENT_LEVEL);
     snug_json_put_string(json, "level", snug_level_name(recorder->levels.level));
-    snug_json_put_string(json, "text", recorder->levels.reason);
+    snug_json_put_string(json, "text",
+                         snug_level_reason_text(&recorder->levels.reason, false, reason));
     (void)end_line(recorder);
 }
 
@@ -178,6 +183,50 @@ static void log_number(snug_recorder *recorder, const char *event, const char *k
     snug_json_put_string(json, "event", event);
     snug_json_put_i64(json, key, value);
     (void)end_line(recorder);
+}
+
+const char *snug_recorder_leak_text(const snug_recorder *recorder, bool translated,
+                                    char out[SNUG_RECORDER_LEAK_BYTES])
+{
+    const snug_leak_alarm *leak = &recorder->leak;
+    char rate[SNUG_TIME_TEXT_BYTES];
+    char low[SNUG_TIME_TEXT_BYTES];
+    char high[SNUG_TIME_TEXT_BYTES];
+    snug_text text;
+    void (*const add)(snug_text *, const char *, ...) SNUG_PRINTF(2, 3) =
+        translated ? snug_text_say : snug_text_add;
+    (void)snug_rate_text(leak->rate, rate);
+    (void)snug_rate_text(leak->rate_low, low);
+    (void)snug_rate_text(leak->rate_high, high);
+    snug_text_init(&text, out, SNUG_RECORDER_LEAK_BYTES);
+    add(&text, "memory grows steadily: %s (99 %%: %s to %s) for %.0f minutes", rate, low, high,
+        leak->raised_t / 60);
+    return out;
+}
+
+/* Private memory is what leaks; where it is not known, all of it. True when the alarm is raised. */
+static bool watch_for_leak(snug_recorder *recorder)
+{
+    char text[SNUG_RECORDER_LEAK_BYTES];
+    const snug_field_figures *figures = recorder->history.figures;
+    const snug_log_field field = recorder->options.target == SNUG_TARGET_MACHINE ? SNUG_FIELD_USED
+                                 : figures[SNUG_FIELD_ANON].count > 0            ? SNUG_FIELD_ANON
+                                                                                 : SNUG_FIELD_RSS;
+    snug_leak_alarm *leak = &recorder->leak;
+    if (!snug_reading_has(&recorder->last, field) ||
+        !snug_leak_alarm_add(leak, recorder->last.t, recorder->last.values[field])) {
+        return false;
+    }
+    snug_json_writer *json =
+        snug_memory_log_begin(&recorder->log, SNUG_LOG_TYPE_EVENT, recorder->last.t);
+    snug_json_put_string(json, "event", SNUG_LOG_EVENT_LEAK);
+    snug_json_put_string(json, "field", snug_log_fields[field].key);
+    snug_json_put_i64(json, "rate", (int64_t)leak->rate);
+    snug_json_put_i64(json, "rate_low", (int64_t)leak->rate_low);
+    snug_json_put_i64(json, "rate_high", (int64_t)leak->rate_high);
+    snug_json_put_string(json, "text", snug_recorder_leak_text(recorder, false, text));
+    (void)end_line(recorder);
+    return true;
 }
 
 /* After lines were lost, says so once the disk takes lines again. True for the first loss. */
@@ -243,6 +292,7 @@ snug_tick snug_recorder_take(snug_recorder *recorder)
         if (tick.level_changed) {
             log_level(recorder);
         }
+        tick.leak = watch_for_leak(recorder);
     }
     tick.oom_kills = recorder->sampler.oom_kills_new;
     if (tick.oom_kills > 0) {
@@ -424,10 +474,16 @@ void snug_recorder_summary_put(const snug_recorder *recorder, const char *reason
     }
     snug_json_put_string(json, "level", snug_level_name(recorder->levels.highest));
     if (recorder->levels.highest != SNUG_LEVEL_OK) {
-        snug_json_put_string(json, "level_reason", recorder->levels.highest_reason);
+        char text[SNUG_LEVELS_REASON_BYTES];
+        snug_json_put_string(json, "level_reason",
+                             snug_level_reason_text(&recorder->levels.highest_reason, false, text));
     }
     if (recorder->oom_kills > 0) {
         snug_json_put_i64(json, "oom_kills", recorder->oom_kills);
+    }
+    if (recorder->leak.raised) {
+        snug_json_put_f64(json, "leak_at", round(recorder->leak.raised_t));
+        snug_json_put_i64(json, "leak_rate", (int64_t)recorder->leak.rate);
     }
     snug_json_key(json, "own");
     snug_json_object_begin(json);

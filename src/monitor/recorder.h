@@ -7,6 +7,7 @@
 
 #include "base/category.h"
 #include "monitor/history.h"
+#include "monitor/leak_alarm.h"
 #include "monitor/levels.h"
 #include "monitor/memory_log.h"
 #include "monitor/reading.h"
@@ -23,7 +24,7 @@
  *     snug_recorder_close(recorder)
  */
 
-enum { SNUG_RECORDER_COMMAND_BYTES = 1024 };
+enum { SNUG_RECORDER_COMMAND_BYTES = 1024, SNUG_RECORDER_LEAK_BYTES = 256 };
 
 typedef enum snug_target {
     SNUG_TARGET_MACHINE,
@@ -52,6 +53,7 @@ typedef struct snug_recorder_options {
 typedef struct snug_tick {
     bool sampled;
     bool level_changed; /* See snug_recorder.levels. */
+    bool leak;          /* The alarm was raised; see snug_recorder.leak. */
     bool log_failed;    /* The first line since the last good one that could not be written. */
     snug_target_state state;
     int64_t oom_kills; /* New ones in the control group. */
@@ -72,6 +74,7 @@ typedef struct snug_recorder {
     snug_sampler sampler;
     snug_levels levels;
     snug_history history;
+    snug_leak_alarm leak; /* Of private memory where that is known. */
     snug_memory_log log;
     snug_error log_error; /* Why the last line could not be written. */
     snug_reading last;
@@ -132,6 +135,10 @@ void snug_recorder_finish(snug_recorder *recorder, const char *reason, int exit_
 /** Puts the keys of a summary into the object that `json` is in. */
 void snug_recorder_summary_put(const snug_recorder *recorder, const char *reason, int exit_status,
                                snug_json_writer *json);
+
+/** What the alarm found as one line into `out`: for people, or in English for the log. */
+const char *snug_recorder_leak_text(const snug_recorder *recorder, bool translated,
+                                    char out[SNUG_RECORDER_LEAK_BYTES]);
 
 /** Seconds since the start. */
 double snug_recorder_seconds(const snug_recorder *recorder);

@@ -217,6 +217,10 @@ snug_status snug_sampler_open(snug_sampler *sampler, const snug_sampler_options 
     } else {
         (void)snug_nvml_open(&sampler->nvml, &sampler->why_not[SNUG_FIELD_GPU_USED]);
     }
+    if (sampler->nvml.device_count > 0 && options->pid != 0) {
+        /* In a container the driver may show numbers that mean nothing here: that is not 0. */
+        sampler->why_not[SNUG_FIELD_GPU_TARGET] = "the driver lists no process of the target";
+    }
     /* A command that is just being set up has no memory map worth reading. */
     sampler->pss_ns = options->adopted ? snug_clock_ns() + MEDIUM_NS - EARLY_NS : 0;
     if (options->pid != 0 && options->pss == SNUG_PSS_NEVER) {
@@ -450,6 +454,37 @@ static void take_pss(snug_sampler *sampler, int64_t now_ns, snug_reading *out)
     sampler->pss_ns = now_ns + PSS_DUTY * cost.total_ns;
 }
 
+void snug_sampler_set_pss(snug_sampler *sampler, snug_pss_mode mode)
+{
+    sampler->options.pss = mode;
+    sampler->pss_ns = 0;
+    sampler->why_not[SNUG_FIELD_PSS] = mode == SNUG_PSS_NEVER ? "turned off" : NULL;
+}
+
+/* GPU memory of the watched processes; before the first of them is found nothing is known. */
+static void take_gpu_target(snug_sampler *sampler, snug_reading *out)
+{
+    snug_nvml_process found[SNUG_NVML_PROCESSES_MAX];
+    int64_t bytes = 0;
+    bool any = false;
+    bool known = sampler->nvml.device_count > 0;
+    for (int32_t i = 0; i < sampler->nvml.device_count; i++) {
+        const int64_t count = snug_nvml_processes(&sampler->nvml, i, found);
+        known = known && count >= 0;
+        for (int64_t k = 0; k < count; k++) {
+            if (snug_processes_has(&sampler->processes, found[k].pid) && found[k].used_bytes >= 0) {
+                bytes += found[k].used_bytes;
+                any = true;
+            }
+        }
+    }
+    sampler->gpu_target_seen = sampler->gpu_target_seen || any;
+    if (known && sampler->gpu_target_seen) {
+        snug_reading_set(out, SNUG_FIELD_GPU_TARGET, (double)bytes);
+        sampler->why_not[SNUG_FIELD_GPU_TARGET] = NULL;
+    }
+}
+
 void snug_sampler_take(snug_sampler *sampler, int64_t now_ns, snug_reading *out)
 {
     const bool medium = now_ns >= sampler->medium_ns - EARLY_NS;
@@ -479,6 +514,9 @@ void snug_sampler_take(snug_sampler *sampler, int64_t now_ns, snug_reading *out)
     }
     if (now_ns >= sampler->slow_ns - EARLY_NS) {
         take_temperatures(sampler, out);
+        if (sampler->options.pid != 0) {
+            take_gpu_target(sampler, out);
+        }
         sampler->slow_ns = now_ns + SLOW_NS;
     }
 }

@@ -57,6 +57,7 @@ typedef struct snug_sampler {
     int64_t pss_stall_ns_max;                     /* The longest read so far. */
     int64_t busy_ticks; /* Of the machine's processors, at the last look; -1: none yet. */
     int64_t busy_at_ns;
+    bool gpu_target_seen;                  /* The driver has listed a process of the target. */
     int64_t machine_bytes;                 /* RAM. */
     const char *why_not[SNUG_FIELD_COUNT]; /* Why a field is not there; NULL: it is, or may be. */
     char pss_reason[SNUG_REASON_BYTES];
@@ -80,6 +81,9 @@ void snug_sampler_close(snug_sampler *sampler);
  * @mem     Allocates nothing.
  */
 void snug_sampler_take(snug_sampler *sampler, int64_t now_ns, snug_reading *out);
+
+/** How PSS is read from now on; what made it impossible before is tried again. */
+void snug_sampler_set_pss(snug_sampler *sampler, snug_pss_mode mode);
 
 /** Kills in the control group since the last look; 0 where it cannot be known. */
 int64_t snug_sampler_oom_kills(snug_sampler *sampler);

@@ -112,33 +112,6 @@ snug_cause snug_death_explain(const snug_death *death, char out[SNUG_CAUSE_TEXT_
     return explain_own_end(death, &text);
 }
 
-/* "systemd-run ... --" before the words of the command, where the rung needs it. */
-static snug_status make_arguments(const snug_attempt_options *options, snug_arena *arena,
-                                  char *const **out, snug_error *err)
-{
-    snug_enforcer *enforcer = options->enforcer;
-    void *memory = NULL;
-    int64_t count = 0;
-    if (enforcer->text_count == 0) {
-        *out = options->arguments;
-        return SNUG_OK;
-    }
-    while (options->arguments[count] != NULL) {
-        count++;
-    }
-    SNUG_TRY(
-        snug_arena_array(arena, enforcer->text_count + count + 1, sizeof(char *), &memory, err));
-    char **words = memory;
-    for (int64_t i = 0; i < enforcer->text_count; i++) {
-        words[i] = enforcer->texts[i];
-    }
-    for (int64_t i = 0; i < count; i++) {
-        words[enforcer->text_count + i] = options->arguments[i];
-    }
-    *out = words;
-    return SNUG_OK;
-}
-
 static void kill_all(attempt_state *state)
 {
     if (state->options->enforcer->group.version != 0) {
@@ -190,14 +163,7 @@ static void check_time(attempt_state *state)
 /* The kernel may have ended one process of several: the rest is of no use. */
 static void check_group(attempt_state *state)
 {
-    snug_enforcer *enforcer = state->options->enforcer;
-    if (enforcer->rung == SNUG_RUNG_SCOPE && enforcer->group.version == 0) {
-        snug_group group = {0};
-        if (snug_group_of_process(state->pid, &group) &&
-            group.limit_bytes <= enforcer->limit_bytes) {
-            enforcer->group = group;
-        }
-    }
+    const snug_enforcer *enforcer = state->options->enforcer;
     if (enforcer->group.version == 0) {
         return;
     }
@@ -240,7 +206,7 @@ static void clean_up(attempt_state *state, snug_attempt *out)
     const snug_group *group = &state->options->enforcer->group;
     out->left_behind = state->death.watch_over || state->death.group_kills > 0 ? 0 : left;
     out->clean = left >= 0;
-    if (group->version != 0 && state->options->enforcer->rung != SNUG_RUNG_SCOPE) {
+    if (group->version != 0) {
         out->clean = snug_group_kill(group, PATIENCE_S) && out->clean;
     }
     reap(state);
@@ -300,11 +266,9 @@ snug_status snug_attempt_run(const snug_attempt_options *options, snug_arena *ar
     const snug_mark mark = snug_arena_mark(arena);
     char procs[SNUG_GROUP_PATH_BYTES];
     void *memory = NULL;
-    char *const *arguments = NULL;
-    snug_enforcer *enforcer = options->enforcer;
+    const snug_enforcer *enforcer = options->enforcer;
     *out_code = SNUG_CHILD_NOT_STARTED;
     SNUG_TRY_DONE(snug_arena_alloc(arena, sizeof(attempt_state), &memory, err));
-    SNUG_TRY_DONE(make_arguments(options, arena, &arguments, err));
 
     attempt_state *state = memory;
     state->options = options;
@@ -319,7 +283,7 @@ snug_status snug_attempt_run(const snug_attempt_options *options, snug_arena *ar
                      options->except);
     state->start_ns = snug_clock_ns();
     const snug_child_options child = {
-        .arguments = arguments,
+        .arguments = options->arguments,
         .environment = options->environment,
         .output = options->output,
         .group_procs =

@@ -52,13 +52,13 @@ snug_cause snug_death_explain(const snug_death *death, char out[SNUG_CAUSE_TEXT_
 const char *snug_cause_key(snug_cause cause);
 
 typedef struct snug_attempt_options {
-    char *const *arguments;   /* NULL-ended. */
-    char *const *environment; /* NULL-ended; NULL: ours. */
-    const char *output;       /* stdout and stderr to the end of this file; NULL: ours. */
-    snug_enforcer *enforcer;  /* Open; rung NONE: no limit. */
-    int64_t except;           /* A child of ours that is no part of it; 0: none. */
-    double time_limit_s;      /* 0: none. */
-    double grace_s;           /* Between SIGTERM and SIGKILL when the time is over. */
+    char *const *arguments;        /* NULL-ended. */
+    char *const *environment;      /* NULL-ended; NULL: ours. */
+    const char *output;            /* stdout and stderr to the end of this file; NULL: ours. */
+    const snug_enforcer *enforcer; /* Open; rung NONE: no limit. */
+    int64_t except;                /* A child of ours that is no part of it; 0: none. */
+    double time_limit_s;           /* 0: none. */
+    double grace_s;                /* Between SIGTERM and SIGKILL when the time is over. */
     void (*tick)(void *context, int64_t pid); /* Between looks, at least 10 times a second. */
     void *context;
 } snug_attempt_options;

@@ -22,7 +22,6 @@ static const double FULL_SECONDS = 1800;
 static const double STEP_SHARE = 0.05;
 /* A quantity stands still beside another that moves when it moves less than this share of it. */
 static const double STILL_SHARE = 0.3;
-static const int64_t SAMPLES_MIN = 24;
 static const double SECONDS_MIN = 15;
 
 const char *snug_verdict_name(snug_verdict_kind kind)
@@ -453,8 +452,11 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
                           snug_quantity_words(out->source), bytes_text(growth_of(e), size),
                           snug_time_text(out->seconds, time));
         } else {
-            snug_text_say(&text, "%lld samples over %s are too few to say anything",
-                          (long long)log->series.sample_count, snug_time_text(out->seconds, time));
+            snug_text_say(&text,
+                          "%lld samples over %s are too few to say anything: it takes %lld over "
+                          "%.0f s",
+                          (long long)log->series.sample_count, snug_time_text(out->seconds, time),
+                          (long long)SNUG_VERDICT_SAMPLES_MIN, SECONDS_MIN);
         }
         break;
     }
@@ -543,7 +545,8 @@ void snug_verdict_find(const snug_log *log, int64_t limit_bytes, snug_verdict *o
     for (int q = 0; q < SNUG_QUANTITY_COUNT; q++) {
         find_evidence(&log->series, (snug_quantity)q, &out->evidence[q]);
     }
-    const bool enough = log->series.sample_count >= SAMPLES_MIN && out->seconds >= SECONDS_MIN;
+    const bool enough =
+        log->series.sample_count >= SNUG_VERDICT_SAMPLES_MIN && out->seconds >= SECONDS_MIN;
     if (log->ledger.found) {
         settle_on(out, SNUG_VERDICT_LEAK, out->total);
         out->exact = true;

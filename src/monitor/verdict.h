@@ -9,6 +9,7 @@
 #include "monitor/log_read.h"
 
 enum {
+    SNUG_VERDICT_SAMPLES_MIN = 24, /* Fewer say nothing. */
     SNUG_VERDICT_SENTENCE_BYTES = 400,
     SNUG_VERDICT_REASONS_MAX = 10,
     SNUG_VERDICT_REASON_BYTES = 240,

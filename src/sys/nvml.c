@@ -17,6 +17,18 @@ typedef struct nvml_utilization {
     unsigned gpu, memory;
 } nvml_utilization;
 
+/* An entry of the list of processes; the first form ends before the numbers of a partition. */
+typedef struct nvml_process {
+    unsigned pid;
+    unsigned long long used;
+} nvml_process;
+
+typedef struct nvml_process_long {
+    unsigned pid;
+    unsigned long long used;
+    unsigned gpu_instance, compute_instance;
+} nvml_process_long;
+
 /* A function of the library; ISO C has no cast from the one kind of pointer to the other. */
 static bool find(void *library, const char *name, void *out_function)
 {
@@ -33,6 +45,14 @@ static bool find_all(snug_nvml *nvml, int (**out_init)(void), int (**out_count)(
     (void)find(library, "nvmlDeviceGetTemperature", (void *)&nvml->temperature);
     (void)find(library, "nvmlDeviceGetName", (void *)&nvml->name);
     (void)find(library, "nvmlDeviceGetUtilizationRates", (void *)&nvml->utilization);
+    static const char *const lists[] = {"nvmlDeviceGetComputeRunningProcesses_v3",
+                                        "nvmlDeviceGetComputeRunningProcesses_v2"};
+    for (int i = 0; i < 2 && !nvml->processes_long; i++) {
+        nvml->processes_long = find(library, lists[i], (void *)&nvml->processes);
+    }
+    if (!nvml->processes_long) {
+        (void)find(library, "nvmlDeviceGetComputeRunningProcesses", (void *)&nvml->processes);
+    }
     return find(library, "nvmlInit_v2", (void *)out_init) &&
            find(library, "nvmlShutdown", (void *)&nvml->shutdown) &&
            find(library, "nvmlDeviceGetCount_v2", (void *)out_count) &&
@@ -99,6 +119,27 @@ void snug_nvml_read(const snug_nvml *nvml, int32_t index, snug_nvml_device *out)
         device.use_percent = (int32_t)use.gpu;
     }
     *out = device;
+}
+
+int64_t snug_nvml_processes(const snug_nvml *nvml, int32_t index,
+                            snug_nvml_process out[SNUG_NVML_PROCESSES_MAX])
+{
+    nvml_process_long entries[SNUG_NVML_PROCESSES_MAX];
+    nvml_process plain[SNUG_NVML_PROCESSES_MAX];
+    unsigned count = SNUG_NVML_PROCESSES_MAX;
+    void *list = nvml->processes_long ? (void *)entries : (void *)plain;
+    if (nvml->processes == NULL ||
+        nvml->processes(nvml->devices[index], &count, list) != NVML_SUCCESS ||
+        count > SNUG_NVML_PROCESSES_MAX) {
+        return -1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const unsigned long long used = nvml->processes_long ? entries[i].used : plain[i].used;
+        out[i].pid = nvml->processes_long ? entries[i].pid : plain[i].pid;
+        /* All ones: the driver does not say. */
+        out[i].used_bytes = used > INT64_MAX ? -1 : (int64_t)used;
+    }
+    return count;
 }
 
 int32_t snug_nvml_temperature(const snug_nvml *nvml, int32_t index)

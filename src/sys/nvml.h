@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SNUG_NVML_DEVICES_MAX = 16, SNUG_NVML_NAME_BYTES = 96 };
+enum { SNUG_NVML_DEVICES_MAX = 16, SNUG_NVML_NAME_BYTES = 96, SNUG_NVML_PROCESSES_MAX = 128 };
 
 /** An open library. All zeros is closed. Only snug_nvml_* look into it. */
 typedef struct snug_nvml {
@@ -17,6 +17,8 @@ typedef struct snug_nvml {
     int (*temperature)(void *device, int sensor, unsigned *out);
     int (*name)(void *device, char *out, unsigned bytes);
     int (*shutdown)(void);
+    int (*processes)(void *device, unsigned *count, void *out);
+    bool processes_long; /* Its entries have the two numbers of a partition behind them. */
 } snug_nvml;
 
 /** Of one device; what it does not tell is -1. */
@@ -38,6 +40,18 @@ void snug_nvml_close(snug_nvml *nvml);
 
 /** Reads one device, index below device_count; some 15 microseconds. */
 void snug_nvml_read(const snug_nvml *nvml, int32_t index, snug_nvml_device *out);
+/** A process that computes on a device. */
+typedef struct snug_nvml_process {
+    int64_t pid;        /* As the driver knows it: of the machine, whatever the container. */
+    int64_t used_bytes; /* -1: not told. */
+} snug_nvml_process;
+
+/**
+ * Lists the processes that compute on a device, up to SNUG_NVML_PROCESSES_MAX of them; up to some
+ * milliseconds. @return Their number; -1: not told.
+ */
+int64_t snug_nvml_processes(const snug_nvml *nvml, int32_t index,
+                            snug_nvml_process out[SNUG_NVML_PROCESSES_MAX]);
 /** Degrees Celsius, or -1. */
 int32_t snug_nvml_temperature(const snug_nvml *nvml, int32_t index);
 /** "NVIDIA H200", or "" when it does not tell; returns `out`. */

@@ -168,3 +168,18 @@ json_of() {
   expect 0
   grep -q "not finished" crashed.html
 }
+
+@test "of a short run the steps are judged, and what is too little is said with what it takes" {
+  mkdir run
+  "$SNUG" monitor --duration 300ms --interval 100ms --log-file run/memory.jsonl --quiet
+  snug analyze run
+  expect 0
+  prints "too few to say anything: it takes 24 over 15 s"
+  for step in $(seq 60); do
+    printf '{"step":%d,"epoch":0,"samples":%d,"loss":0.5,"seconds":%d,"rss_bytes":300000000,"peak_rss_bytes":310000000}\n' \
+      "$step" "$step" "$step"
+  done >run/metrics.jsonl
+  snug analyze run --json
+  expect 0
+  json '.logs[0].log.samples == 60 and .logs[0].path == "run/metrics.jsonl" and .logs[0].verdict == "stable"' >/dev/null
+}

@@ -193,9 +193,59 @@ log() {
   snug monitor --interval 50ms --plot-interval 100ms --log-file m.jsonl -- sleep 0.4
   expect 0
   grep -q '</svg>' m.svg
-  snug monitor --plot p.png --log-file none -- touch started
+  snug monitor --plot p.jpg --log-file none -- touch started
   complains 2 ".svg"
   [ ! -e started ]
+}
+
+@test "a picture as PNG where cairo is, and a hint before anything is started where it is not" {
+  if sanitized; then skip "a sanitizer's loader"; fi
+  if ldconfig -p | grep -q libcairo.so.2; then
+    snug monitor --interval 50ms --plot p.png --log-file none -- sleep 0.4
+    expect 0
+    [ "$(head -c 8 p.png | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ]
+    # Two pixels for each unit of the SVG.
+    [ "$(head -c 24 p.png | tail -c 8 | od -An -tx1 | tr -d ' ')" = 0000078000000348 ]
+    [ ! -e p.png.tmp ]
+    snug monitor --quiet --duration 100ms --plot no/such/folder/p.png --log-file none
+    complains 1 "no/such/folder/p.png"
+  fi
+  touch libcairo.so.2
+  LD_LIBRARY_PATH="$PWD" snug monitor --plot q.png --log-file none -- touch started
+  complains 2 "libcairo2"
+  [ ! -e started ]
+}
+
+@test "the watch takes less than 2 MiB and says so" {
+  if sanitized; then skip "a sanitizer's memory"; fi
+  sleep 30 3>&- &
+  target=$!
+  snug monitor --pid "$target" --duration 3500ms --log-file m.jsonl
+  expect 0
+  log '.[-1].own.rss < 2097152' >/dev/null
+  snug monitor --pid "$target" --duration 2s --interval 100ms --log-file none --plot p.svg --json
+  kill "$target"
+  expect 0
+  json '.own.rss < 2097152' >/dev/null
+}
+
+@test "keys: the picture stands still, a moment is marked, q ends the watch and gives the terminal back" {
+  if sanitized; then skip "the time of a sanitizer"; fi
+  script -qec true /dev/null </dev/null >/dev/null 2>&1 || skip "no script(1)"
+  # What is typed waits until the watch has the terminal.
+  (sleep 1; printf ' '; sleep 0.5; printf 'm?+'; sleep 0.5; printf '?'; sleep 0.5; printf 'q'; sleep 0.5) |
+    TERM=xterm LANG=C.UTF-8 timeout 20 script -qec "stty rows 24 cols 80; '$SNUG' monitor --interval 100ms \
+      --duration 15s --log-file m.jsonl; stty -a" /dev/null >typescript
+  grep -q 'paused' typescript
+  grep -q 'q quit' typescript
+  grep -q 'last 24 h' typescript
+  grep -q 'm mark' typescript
+  tail -n 5 typescript | grep -qE '(^|[ ;])icanon'
+  log '[.[] | select(.event == "mark")] | length == 1' >/dev/null
+  log '.[-1] | .reason == "interrupted" and .seconds < 10' >/dev/null
+  # A pipe is not read, and ends nothing.
+  printf 'qqq' | "$SNUG" monitor --duration 300ms --interval 100ms --log-file n.jsonl 2>/dev/null
+  jq -ers '.[-1].reason == "duration"' n.jsonl >/dev/null
 }
 
 @test "the GPU's figures come from the driver's library" {
@@ -205,6 +255,18 @@ log() {
   expect 0
   log '[.[] | select(.type == "sample")][0] | .gpu_used == 8589934592 and .gpu_percent == 75 and .gpu_util == 80' >/dev/null
   log '.[0].gpus == ["Fake 0", "Fake 1"]' >/dev/null
+  rm m.jsonl
+  # Of one process: absent before the driver lists it, which is not 0.
+  sleep 30 3>&- &
+  target=$!
+  LD_LIBRARY_PATH="$PWD" snug monitor --pid "$target" --duration 300ms --interval 100ms --log-file m.jsonl
+  log '[.[] | has("gpu_own")] | any | not' >/dev/null
+  log '.[0].unavailable.gpu_own | test("lists no process")' >/dev/null
+  rm m.jsonl
+  FAKE_NVML_PID="$target" LD_LIBRARY_PATH="$PWD" snug monitor --pid "$target" --duration 300ms --interval 100ms \
+    --log-file m.jsonl
+  kill "$target"
+  log '[.[] | select(.type == "sample")][0].gpu_own == 3221225472' >/dev/null
   rm m.jsonl
   LD_LIBRARY_PATH="$PWD" snug monitor --gpu off --duration 300ms --log-file m.jsonl
   log '[.[] | select(.type == "sample")][0] | has("gpu_used") | not' >/dev/null

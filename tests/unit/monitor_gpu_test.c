@@ -51,10 +51,39 @@ static void two_devices_are_summed(void **state)
     snug_sampler_close(&sampler);
 }
 
+static void the_process_has_a_share_of_its_own(void **state)
+{
+    (void)state;
+    snug_error err = {0};
+    snug_reading sample;
+    char pid[32];
+    const double gib = 1073741824.0;
+    const snug_sampler_options options = {.root = "", .pid = snug_process_id()};
+    /* Before the driver lists it nothing is known, which is not 0. */
+    (void)unsetenv("FAKE_NVML_PID");
+    CHECK_OK(snug_sampler_open(&sampler, &options, &err));
+    const int64_t now = snug_clock_ns();
+    snug_sampler_take(&sampler, now, &sample);
+    CHECK(!snug_reading_has(&sample, SNUG_FIELD_GPU_TARGET));
+    CHECK(sampler.why_not[SNUG_FIELD_GPU_TARGET] != NULL);
+    (void)snprintf(pid, sizeof pid, "%lld", (long long)options.pid);
+    (void)setenv("FAKE_NVML_PID", pid, 1);
+    /* The list is read every five seconds. */
+    snug_sampler_take(&sampler, now + INT64_C(6000000000), &sample);
+    CHECK(snug_reading_get(&sample, SNUG_FIELD_GPU_TARGET, -1) == 3 * gib);
+    CHECK(sampler.why_not[SNUG_FIELD_GPU_TARGET] == NULL);
+    /* From then on its absence means that it has given everything back. */
+    (void)unsetenv("FAKE_NVML_PID");
+    snug_sampler_take(&sampler, now + INT64_C(12000000000), &sample);
+    CHECK(snug_reading_get(&sample, SNUG_FIELD_GPU_TARGET, -1) == 0);
+    snug_sampler_close(&sampler);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
-        const struct CMUnitTest with[] = {cmocka_unit_test(two_devices_are_summed)};
+        const struct CMUnitTest with[] = {cmocka_unit_test(two_devices_are_summed),
+                                          cmocka_unit_test(the_process_has_a_share_of_its_own)};
         return cmocka_run_group_tests_name("with a library", with, NULL, NULL);
     }
     const struct CMUnitTest without[] = {
