@@ -26,18 +26,22 @@ report() {
     [ -z "${LIMIT_REPORT:-}" ] || printf '%s\n' "$@" >"$LIMIT_REPORT"
 }
 
-# The unified hierarchy: a child of our own group that may hold the memory controller.
+# The unified hierarchy: beside our own group or above it, where memory is handed down to and we may move ourselves.
 try_v2() {
-    local root=/sys/fs/cgroup own
-    [ -w "$root/cgroup.procs" ] && grep -qw memory "$root/cgroup.controllers" 2>/dev/null || return 1
-    own=$root/snug-limit-$$
-    mkdir "$own" 2>/dev/null || return 1
-    if ! echo "$bytes" >"$own/memory.max" 2>/dev/null; then
+    local place own
+    place=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    while [ -n "$place" ]; do
+        place=${place%/*}
+        own=/sys/fs/cgroup$place/snug-limit-$$
+        mkdir "$own" 2>/dev/null || continue
+        if [ -w "$own/memory.max" ] && echo "$bytes" 2>/dev/null >"$own/memory.max" && sh -c 'echo $$ >"$0/cgroup.procs"' "$own" 2>/dev/null; then
+            echo 0 >"$own/memory.swap.max" 2>/dev/null
+            group=$own peak=$own/memory.peak kills="$own/memory.events" kind="cgroup v2 memory.max"
+            return 0
+        fi
         rmdir "$own"
-        return 1
-    fi
-    echo 0 >"$own/memory.swap.max" 2>/dev/null
-    group=$own peak=$own/memory.peak kills="$own/memory.events" kind="cgroup v2 memory.max"
+    done
+    return 1
 }
 
 try_v1() {

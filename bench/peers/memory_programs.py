@@ -5,9 +5,11 @@
     memory_programs.py program NAME SECONDS [LIVE_FILE]
 
 Programs: leak (losses kept with their graph), clean (the same loop, loss.item()), fragments
-(live bytes constant, pages not given back), workers (forked readers touch reference counts), cache
-(a growing mapped file), warm (pools that fill and stay). Needs PyTorch and numpy. `run` prints what
-`snug analyze` says of each, and whether that is the name it should have.
+(live bytes constant, pages not given back), workers (forked readers touch reference counts), loader
+(a torch DataLoader with two workers over a list of Python objects), shared (the same DataLoader
+over one tensor: nothing to copy), cache (a growing mapped file), warm (pools that fill and stay).
+Needs PyTorch and numpy. `run` prints what `snug analyze` says of each, and whether that is the name
+it should have.
 """
 
 import argparse
@@ -24,9 +26,15 @@ EXPECTED = {
     "clean": ["stable"],
     "fragments": ["fragmentation"],
     "workers": ["copy on write"],
+    "loader": ["copy on write"],
+    "shared": ["stable"],
     "cache": ["cache growth"],
     "warm": ["stable", "warming up"],
 }
+
+# The watch begins with so many processes: a fork counts every page again in the sum of resident
+# memory, a step that is rightly called one.
+PROCESSES_FIRST = {"loader": 3, "shared": 3}
 
 
 def train(keep_graph, seconds):
@@ -102,6 +110,32 @@ def read_with_workers(seconds):
         os.waitpid(pid, 0)
 
 
+def load_with_workers(seconds, as_list):
+    """One epoch as long as the watch: every item that a worker takes from the list gets its count
+    written, and so its page copied. A tensor has one count for all of its rows."""
+    import torch
+
+    class Rows(torch.utils.data.Dataset):
+        def __init__(self):
+            self.rows = ([str(at) * 3 for at in range(3_000_000)] if as_list else
+                         torch.arange(30_000_000))
+
+        def __len__(self):
+            return 3_000_000
+
+        def __getitem__(self, at):
+            return float(len(self.rows[at]) if as_list else self.rows[at * 10])
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    rows = Rows()
+    loader = torch.utils.data.DataLoader(rows, batch_size=len(rows) // int(seconds * 10),
+                                         num_workers=2, multiprocessing_context="fork")
+    for values in loader:
+        values.mean()
+        time.sleep(0.1)
+
+
 def read_files(seconds):
     """A mapped file that is read further and further."""
     import mmap
@@ -138,6 +172,8 @@ def run_program(name, seconds, live_file):
         "clean": lambda: train(False, seconds),
         "fragments": lambda: fragment(seconds, live_file),
         "workers": lambda: read_with_workers(seconds),
+        "loader": lambda: load_with_workers(seconds, True),
+        "shared": lambda: load_with_workers(seconds, False),
         "cache": lambda: read_files(seconds),
         "warm": lambda: fill_pools(seconds),
     }
@@ -188,6 +224,8 @@ def watch(name, seconds, path):
     live_file = path + ".live"
     child = subprocess.Popen([sys.executable, os.path.abspath(__file__), "program", name,
                               str(seconds), live_file])
+    while child.poll() is None and len(tree_of(child.pid)) < PROCESSES_FIRST.get(name, 1):
+        time.sleep(0.1)
     start = time.monotonic()
     with open(path, "w", encoding="utf-8") as log:
         log.write(json.dumps({"type": "header", "schema": "memlog/1", "program": "memory_programs",

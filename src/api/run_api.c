@@ -134,7 +134,7 @@ static snug_status open_enforcer(runner *run, snug_enforcer *out, snug_error *er
     SNUG_TRY(snug_enforce_open(&options, out, err));
     if (run->guard.handle == 0) {
         say_enforcer(run, out);
-        run->left.group = out->rung == SNUG_RUNG_SCOPE ? (snug_group){0} : out->group;
+        run->left.group = out->group;
         SNUG_TRY_DONE(snug_guard_start(end_leftovers, &run->left, &run->guard, err));
     }
 done:

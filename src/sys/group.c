@@ -170,24 +170,6 @@ bool snug_group_make(const char *root, int32_t version, const char *name, int64_
     }
 }
 
-bool snug_group_of_process(int64_t pid, snug_group *out)
-{
-    char folder[2 * SNUG_CGROUP_PATH_BYTES];
-    int64_t top_bytes = 0;
-    snug_group group = {0};
-    if (snug_failed(snug_cgroup_own("", pid, &group.version, folder, &top_bytes, NULL)) ||
-        group.version == 0) {
-        return false;
-    }
-    (void)snprintf(group.folder, sizeof group.folder, "%s", folder);
-    if (!snug_cgroup_number(folder, group.version == 2 ? "memory.max" : "memory.limit_in_bytes",
-                            &group.limit_bytes)) {
-        return false;
-    }
-    *out = group;
-    return true;
-}
-
 static int64_t read_number(const snug_group *group, const char *v2, const char *v1)
 {
     int64_t value = -1;

@@ -40,9 +40,6 @@ bool snug_group_limit(snug_group *group, int64_t limit_bytes, snug_text *why);
 /** "FOLDER/cgroup.procs" into `out`. */
 const char *snug_group_procs(const snug_group *group, char out[SNUG_GROUP_PATH_BYTES]);
 
-/** A group that somebody else made for this process (a systemd scope); false: none with memory. */
-bool snug_group_of_process(int64_t pid, snug_group *out);
-
 /** Bytes charged now, page cache included; -1 when unknown. */
 int64_t snug_group_usage(const snug_group *group);
 /** The kernel's own highest usage; -1 where it does not keep one. */

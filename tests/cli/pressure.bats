@@ -15,11 +15,23 @@ words() {
     training.early_stopping=false threads=1 --budget 120MiB
 }
 
+# make_group: an empty control group of v1 or v2 in $group, and the names of its files.
+make_group() {
+  if [ -w /sys/fs/cgroup/memory ]; then
+    group=/sys/fs/cgroup/memory/snug-squeeze-$$ limit_file=memory.limit_in_bytes
+    kills_file=memory.oom_control
+  else
+    group=/sys/fs/cgroup/snug-squeeze-$$ limit_file=memory.max kills_file=memory.events
+  fi
+  mkdir "$group" 2>/dev/null || skip "no control group may be made here"
+  [ -w "$group/$limit_file" ] || { rmdir "$group"; skip "no control group with memory here"; }
+}
+
 # squeeze RUN MIB WORDS...: runs inside a control group that leaves so much more than the run holds.
 squeeze() {
-  local run="$1" room=$(($2 << 20)) group=/sys/fs/cgroup/memory/snug-squeeze-$$ used
+  local run="$1" room=$(($2 << 20)) group used
   shift 2
-  [ -w /sys/fs/cgroup/memory ] && mkdir "$group" 2>/dev/null || skip "no control group may be made here"
+  make_group
   # shellcheck disable=SC2046
   sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$SNUG" train $(words) --out "$run" "$@" \
     >squeeze.out 2>squeeze.err 3>&- &
@@ -31,14 +43,15 @@ squeeze() {
   tight_for=0
   for _ in $(seq 400); do
     kill -0 "$child" 2>/dev/null || break
-    used="$(awk '$1 == "total_rss" { print $2 }' "$group/memory.stat")"
-    echo $((used + room)) >"$group/memory.limit_in_bytes" 2>/dev/null && tight_for=$((tight_for + 1))
+    # What the run holds, without the page cache.
+    used="$(awk '$1 == "total_rss" || $1 == "anon" { print $2 }' "$group/memory.stat")"
+    echo $((used + room)) >"$group/$limit_file" 2>/dev/null && tight_for=$((tight_for + 1))
     grep -q pressure_ "$run/metrics.jsonl" && break
     sleep 0.1
   done
   code=0
   wait "$child" || code=$?
-  kills="$(awk '$1 == "oom_kill" { print $2 }' "$group/memory.oom_control")"
+  kills="$(awk '$1 == "oom_kill" { print $2 }' "$group/$kills_file")"
   rmdir "$group"
 }
 
