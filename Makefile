@@ -2,7 +2,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 
-.PHONY: all deps demo test check asan tsan bench soak fuzz install format clean
+.PHONY: all deps demo test check asan tsan bench soak fuzz vm install format clean
 
 all: deps
 	@cmake --preset release -B $(BUILD) > $(BUILD)/configure.log 2>&1 || { mkdir -p $(BUILD); cmake --preset release -B $(BUILD); }
@@ -34,6 +34,9 @@ soak: all
 
 fuzz: deps
 	tools/fuzz.sh
+
+vm: all
+	tools/vm/run --build $(BUILD)
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

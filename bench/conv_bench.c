@@ -24,7 +24,7 @@ typedef struct layer {
     bool tds; /* channels x channels over a width of 16. */
 } layer;
 
-enum { WIDTH = 16, TURNS = 3, PAUSE_NS = 40000000 };
+enum { WIDTH = 16, TURNS = 3, TURNS_NS = 60000000, PAUSE_NS = 40000000 };
 
 static const layer layers[] = {
     {"conv 16-256 k11 s5", 11790, 16, 256, 11, 5, false},
@@ -50,18 +50,22 @@ typedef struct operands {
 
 static snug_conv1d conv_of(const layer *l, snug_kernel_isa isa)
 {
-    return (snug_conv1d){.isa = isa, .steps = l->steps, .channels = l->channels,
-                         .filters = l->filters, .taps = l->taps, .stride = l->stride};
+    return (snug_conv1d){.isa = isa,
+                         .steps = l->steps,
+                         .channels = l->channels,
+                         .filters = l->filters,
+                         .taps = l->taps,
+                         .stride = l->stride};
 }
 
 static snug_tds_conv tds_of(const layer *l, snug_kernel_isa isa)
 {
-    return (snug_tds_conv){.isa = isa, .steps = l->steps, .channels = l->channels,
-                           .width = WIDTH, .taps = l->taps};
+    return (snug_tds_conv){
+        .isa = isa, .steps = l->steps, .channels = l->channels, .width = WIDTH, .taps = l->taps};
 }
 
-static void run_tds(const layer *l, pass p, int64_t samples, snug_kernel_isa isa,
-                    const operands *o, const snug_parallel *parallel)
+static void run_tds(const layer *l, pass p, int64_t samples, snug_kernel_isa isa, const operands *o,
+                    const snug_parallel *parallel)
 {
     const snug_tds_conv conv = tds_of(l, isa);
     if (p == FORWARD) {
@@ -97,20 +101,21 @@ static int64_t scratch_bytes(const layer *l, int64_t samples, snug_kernel_isa is
     const snug_tds_conv tds = tds_of(l, isa);
     if (l->tds) {
         return snug_tds_conv_scratch_bytes(&tds) +
-               snug_tds_conv_weight_gradient_scratch_bytes(&tds, samples);
+               snug_tds_conv_weight_gradient_scratch_bytes(&tds, samples, threads);
     }
     return snug_conv1d_forward_scratch_bytes(&conv, samples, threads, false) +
            snug_conv1d_input_gradient_scratch_bytes(&conv, samples, threads, false) +
            snug_conv1d_weight_gradient_scratch_bytes(&conv, samples, threads);
 }
 
-/* The best rate of a few turns in GF/s, multiplications and additions counted. */
+/* The best rate of some turns in GF/s, multiplications and additions counted. */
 static double rate_of(const layer *l, pass p, int64_t samples, snug_kernel_isa isa,
                       const operands *o, const snug_parallel *parallel, double flops)
 {
     double best = 0.0;
     snug_clock_sleep_ns(PAUSE_NS);
-    for (int turn = 0; turn <= TURNS; turn++) {
+    const int64_t end = snug_clock_ns() + TURNS_NS; /* A woken thread may need a while. */
+    for (int turn = 0; turn <= TURNS || snug_clock_ns() < end; turn++) {
         const int64_t start = snug_clock_ns();
         (l->tds ? run_tds : run_conv)(l, p, samples, isa, o, parallel);
         const double rate = flops / (double)(snug_clock_ns() - start);
@@ -165,8 +170,8 @@ static void run_layer(const layer *l, int64_t samples, snug_kernel_isa isa, cons
         .y = bench_floats(samples * steps_out * l->filters * lanes),
         .scratch = bench_floats(scratch_bytes(l, samples, isa, parallel->threads) / 4),
     };
-    const double sample_flops = 2.0 * (double)(steps_out * lanes) * (double)l->filters *
-                                (double)(l->taps * l->channels);
+    const double sample_flops =
+        2.0 * (double)(steps_out * lanes) * (double)l->filters * (double)(l->taps * l->channels);
     for (pass p = FORWARD; p < PASS_COUNT; p++) {
         const double flops = sample_flops * (double)samples;
         const double rate = rate_of(l, p, samples, isa, &o, parallel, flops);
@@ -178,8 +183,7 @@ static void run_layer(const layer *l, int64_t samples, snug_kernel_isa isa, cons
             }
         }
         printf("%-20s %-4s %2lld %d %8.1f %8.1f %8.1f %8.1f %8.1f\n", l->name, pass_names[p],
-               (long long)samples, (int)parallel->threads, rate, one, sides[0], sides[1],
-               sides[2]);
+               (long long)samples, (int)parallel->threads, rate, one, sides[0], sides[1], sides[2]);
         fflush(stdout);
         if (json != NULL) {
             fprintf(json,
@@ -222,8 +226,8 @@ int main(int argc, char **argv)
             return 1;
         }
         for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-            run_layer(&layers[i], 8, isa, wide ? "avx512" : "avx2", snug_pool_parallel(pool),
-                      peers, json);
+            run_layer(&layers[i], 8, isa, wide ? "avx512" : "avx2", snug_pool_parallel(pool), peers,
+                      json);
         }
         snug_pool_close(pool);
     }

@@ -36,8 +36,8 @@ if [ -n "${TORCH_PYTHON:-}" ]; then
     part "loader" "$TORCH_PYTHON" bench/peers/loader_peer.py --driver "$build/bench/loader_bench"
     texts=${SNUG_DATA_DIR:-../shared/data}/textcls # TOKENIZER_MODEL: a Hugging Face folder with an uncased English tokenizer.
     if [ -d "$texts" ]; then
-        part "WordPiece beside transformers, one thread" "$TORCH_PYTHON" bench/peers/wordpiece_peer.py \
-            --driver "$build/bench/wordpiece_bench" --data "$texts" ${TOKENIZER_MODEL:+--model "$TOKENIZER_MODEL"}
+        part "Tokenizers beside transformers, one thread" "$TORCH_PYTHON" bench/peers/tokenizer_peer.py \
+            --driver "$build/bench/tokenizer_bench" --data "$texts" --bpe "$build/bpe" ${TOKENIZER_MODEL:+--model "$TOKENIZER_MODEL"}
         part "fine-tuning MiniLM beside PyTorch" "$TORCH_PYTHON" bench/textcls_real.py --snug "$build/snug" --data "$texts"
     else
         echo "left out: WordPiece and fine-tuning (no '$texts'; set SNUG_DATA_DIR)"

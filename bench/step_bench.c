@@ -60,7 +60,7 @@ static void book(profile *p)
         return;
     }
     const snug_graph *graph = &snug_session_main(p->session)->graph;
-    const snug_node_id node = snug_session_main(p->session)->train.calls[p->call].node;
+    const snug_node_id node = snug_session_main(p->session)->step.train.calls[p->call].node;
     snug_op_view view;
     snug_graph_view(graph, node, &view);
     op_time *op = find(p, graph->nodes[node].op->name);
@@ -73,7 +73,7 @@ static void book(profile *p)
     op->flops += view.node->op->cost(&view, p->count).flops;
     op->calls++;
     double predicted = 0.0;
-    view.variant = snug_session_main(p->session)->train.variants[node];
+    view.variant = snug_session_main(p->session)->step.train.variants[node];
     (void)snug_cost_look_up(p->session->costs.points, p->session->costs.point_count,
                             snug_cost_kind(&view), p->count, &predicted);
     op->predicted += predicted;
@@ -179,6 +179,9 @@ int main(int argc, char **argv)
     if (snug_failed(snug_config_load(config, &sources, &scratch, &err))) {
         return fail(&err);
     }
+    /* What is profiled is one program: that of a whole step. */
+    (void)snprintf(config->settings.training_clip_passes,
+                   sizeof config->settings.training_clip_passes, "1");
     const snug_session_options options = {.purpose = SNUG_PURPOSE_TRAIN, .budget = argv[2]};
     if (snug_failed(snug_session_create(&config->settings, &options, &p.session, &err)) ||
         snug_failed(snug_session_set_up(p.session, &err))) {
@@ -191,8 +194,9 @@ int main(int argc, char **argv)
     qsort(p.ops, (size_t)p.op_count, sizeof p.ops[0], by_time);
     const double counted = steps > 1 ? (double)(steps - 1) : 1.0;
     double seconds = 0.0, flops = 0.0, fastest = 0.0, predicted = 0.0;
-    for (int64_t c = 0; c < CALLS_MAX && c < snug_session_main(p.session)->train.call_count; c++) {
-        const snug_node_id node = snug_session_main(p.session)->train.calls[c].node;
+    const snug_program *program = &snug_session_main(p.session)->step.train;
+    for (int64_t c = 0; c < CALLS_MAX && c < program->call_count; c++) {
+        const snug_node_id node = program->calls[c].node;
         find(&p, snug_session_main(p.session)->graph.nodes[node].op->name)->fastest +=
             p.best[c] * (double)p.turns[c];
     }
@@ -206,7 +210,7 @@ int main(int argc, char **argv)
         "roof %.1f GF/s, %s, %d threads; fastest step %.3f s, %.1f GF, %.1f %% of the roof; "
         "predicted %.3f s\n",
         roof, snug_isa_name(p.session->isa), p.session->threads, p.step_seconds, flops * 1e-9,
-        100.0 * flops * 1e-9 / p.step_seconds / roof, snug_session_main(p.session)->train.seconds);
+        100.0 * flops * 1e-9 / p.step_seconds / roof, program->seconds);
     (void)printf("%-24s%10s%10s%10s%8s%10s%10s%8s\n", "op", "seconds", "fastest", "predicted",
                  "share", "GF", "GF/s", "calls");
     for (int64_t i = 0; i < p.op_count; i++) {

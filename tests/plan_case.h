@@ -11,6 +11,7 @@
 #include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/build.h"
+#include "plan/passes.h"
 #include "plan/verify.h"
 #include "sys/heap.h"
 
@@ -110,6 +111,27 @@ static inline float plan_case_value(int32_t stream, int64_t position, int64_t i)
     return 2.0f * snug_philox_unit(block.word[0]) - 1.0f;
 }
 
+/** A whole number that the reader of that input takes, from a part in [0, 1). */
+static inline int32_t plan_case_integer(const snug_graph *graph, snug_tensor_id tensor, float part)
+{
+    int64_t low = 0;
+    int64_t count = 1;
+    for (int64_t n = 0; n < graph->node_count; n++) {
+        const snug_node *node = &graph->nodes[n];
+        if (strcmp(node->op->name, "embed") == 0 && node->inputs[0] == tensor) {
+            count = graph->tensors[node->inputs[2]].shape.extent[0];
+        } else if (strcmp(node->op->name, "embed") == 0 && node->inputs[1] == tensor) {
+            count = graph->tensors[node->inputs[4]].shape.extent[0];
+        } else if (strcmp(node->op->name, "attention") == 0 && node->inputs[3] == tensor) {
+            count = node->attrs.attention.length_k;
+            low = 1;
+        } else if (strcmp(node->op->name, "cross_entropy") == 0 && node->inputs[1] == tensor) {
+            count = node->attrs.cross_entropy.classes;
+        }
+    }
+    return (int32_t)(low + snug_min_i64((int64_t)(part * (float)count), count - 1));
+}
+
 /** Writes samples of one stream of the graph; u8 streams get ones with a few zeros. */
 static inline void plan_case_fill(const snug_graph *graph, const snug_exec_request *request,
                                   void *out)
@@ -127,6 +149,9 @@ static inline void plan_case_fill(const snug_graph *graph, const snug_exec_reque
                 const float value = plan_case_value(request->stream, request->first + s, i);
                 if (tensor->dtype == SNUG_U8) {
                     ((unsigned char *)out)[s * each + i] = value > -0.8f;
+                } else if (tensor->dtype == SNUG_I32) {
+                    ((int32_t *)out)[s * each + i] =
+                        plan_case_integer(graph, node->outputs[0], 0.5f * (value + 1.0f));
                 } else {
                     ((float *)out)[s * each + i] = value;
                 }
@@ -187,24 +212,33 @@ static inline void plan_result_add(plan_result *result, const void *data, int64_
     result->count += bytes;
 }
 
-/** Runs steps of the given batch sizes under a program, in an arena of exactly its size. */
-static inline void plan_case_run(plan_case *c, const snug_program *program,
-                                 const snug_parallel *parallel, snug_kernel_isa isa,
-                                 const int64_t *batches, int64_t steps, plan_result *out)
+/** Runs steps of the given batch sizes, of one pass or two, in an arena of exactly their size. */
+static inline void plan_case_run_step(plan_case *c, const snug_step_plan *plan,
+                                      const snug_parallel *parallel, snug_kernel_isa isa,
+                                      const int64_t *batches, int64_t steps, plan_result *out)
 {
     snug_error err = {0};
     snug_exec *exec = NULL;
+    snug_exec *measure = NULL;
+    const snug_program *program = snug_step_plan_largest(plan);
     void *base = NULL;
     snug_arena arena;
     snug_heap_arena_init(&arena, "run", SNUG_CATEGORY_RUNTIME, 1 << 16);
     /* Nothing may count on zeros: the arena starts full of NaN. */
     CHECK_OK(snug_heap_map(SNUG_CATEGORY_ACTIVATIONS, program->arena_bytes, false, &base, &err));
     memset(base, 0xff, (size_t)program->arena_bytes);
-    CHECK_OK(snug_exec_init(program, &c->graph, base, isa, parallel, &arena, &exec, &err));
+    if (plan->passes > 1) {
+        CHECK_OK(
+            snug_exec_init(&plan->measure, &c->graph, base, isa, parallel, &arena, &measure, &err));
+    }
+    CHECK_OK(snug_exec_init(&plan->train, &c->graph, base, isa, parallel, &arena, &exec, &err));
     plan_case_start(&c->graph, exec);
     const snug_exec_calls calls = {.fetch = plan_case_fetch, .fetch_context = &c->graph};
     for (int64_t s = 0; s < steps; s++) {
         const snug_step_context step = plan_case_step(batches[s], s + 1);
+        if (measure != NULL) {
+            CHECK_OK(snug_exec_step(measure, &step, &calls, &err));
+        }
         CHECK_OK(snug_exec_step(exec, &step, &calls, &err));
         plan_result_add(out, snug_exec_tensor(exec, c->graph.loss), 8 * batches[s]);
     }
@@ -217,6 +251,15 @@ static inline void plan_case_run(plan_case *c, const snug_program *program,
     }
     snug_heap_unmap(SNUG_CATEGORY_ACTIVATIONS, base, program->arena_bytes);
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+}
+
+/** Runs steps of one program. */
+static inline void plan_case_run(plan_case *c, const snug_program *program,
+                                 const snug_parallel *parallel, snug_kernel_isa isa,
+                                 const int64_t *batches, int64_t steps, plan_result *out)
+{
+    const snug_step_plan plan = {.passes = 1, .train = *program};
+    plan_case_run_step(c, &plan, parallel, isa, batches, steps, out);
 }
 
 static inline bool plan_result_equal(const plan_result *a, const plan_result *b)

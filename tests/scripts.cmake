@@ -52,6 +52,7 @@ if(Python3_Interpreter_FOUND AND NOT SNUG_SANITIZE)
   set_tests_properties(soak_budget PROPERTIES LABELS memory TIMEOUT 1800)
 endif()
 
+option(SNUG_FUZZER "Link the fuzz targets with libFuzzer (clang)" OFF)
 # Label fuzz: NAME_fuzz.c with the replay driver runs over tests/fixtures/NAME, over the data
 # folder's formats/NAME where there is one, and over changes of both.
 if(DEFINED ENV{SNUG_DATA_DIR})
@@ -63,7 +64,12 @@ file(GLOB SNUG_FUZZ_TARGETS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*
 foreach(source ${SNUG_FUZZ_TARGETS})
   get_filename_component(target ${source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" name ${target})
-  add_executable(${target} ${source} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/replay.c)
+  if(SNUG_FUZZER) # tools/fuzz.sh: clang's own driver instead of the replay.
+    add_executable(${target} ${source})
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${target} ${source} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/replay.c)
+  endif()
   target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE snug_static)
   set(inputs "")

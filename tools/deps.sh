@@ -3,7 +3,7 @@
 set -eu
 
 packages="build-essential cmake ninja-build pkg-config libcmocka-dev bats libyaml-dev
-libdeflate-dev python3 jq gettext"
+libdeflate-dev libcairo2 python3 jq gettext"
 
 # A command says more than a package name: it may come from elsewhere.
 have() {

@@ -24,7 +24,7 @@ COVERAGE_MIN = 0.90
 FORMAT_KEYWORDS = ["SNUG_FAIL:3", "SNUG_FAIL_DONE:3", "snug_error_prefix:2", "snug_text_say:2",
                    "snug_session_message:3", "add_reason:2", "say:3", "cli_error:1", "cli_note:1",
                    "cli_say:1", "snug_translated_format:1", "snug_translate_format:1",
-                   "snug_error_set:5"]
+                   "snug_error_set:5", "add:2", "add_fact:3"]
 TEXT_KEYWORDS = ["T_:1", "snug_translated:1", "N_:1", "snug_html_headline:3",
                  "snug_html_paragraph:2", "snug_html_section:2",
                  "snug_html_card:3", "snug_html_card:5", "snug_html_end:2", "add_row:1",
@@ -44,7 +44,11 @@ TABLES = [
     ("src/monitor/analysis_text.c", r"difference_text\(\"", r"[,;]"),
     ("src/monitor/analysis_page.c", r"headings\[\] = \{", r"\};"),
     ("src/api/experiments_report.c", r"last\[\] = \{", r"\};"),
+    ("src/train/experiment_results.c", r"STATUS_NAMES\[\] = \{", r"\};"),
+    ("src/api/experiments_api.c", r"\*out_words = ", r";"),
+    ("src/monitor/chart.c", r"\badd_bytes\(recorder, list, [^\"]*", r"[,;]"),
     ("src/monitor/levels.c", r"names\[SNUG_LEVEL_COUNT\] = \{", r"\};"),
+    ("src/monitor/levels.c", r"basis_words\[BASIS_COUNT\] = \{", r"\};"),
     ("src/monitor/recorder.c", r"names\[\] = \{", r"\};"),
     ("src/monitor/sampler.c", r"why_not\[\w+\] = ", r";"),
     ("src/monitor/supervise.c", r"peak_source = ", r";"),

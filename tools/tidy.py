@@ -49,7 +49,7 @@ FOREIGN_HOMES = {"yaml.h": "src/config/", "libdeflate.h": "src/data/",
                  "zlib.h": "src/monitor/", "zstd.h": "src/monitor/"}
 FOREIGN_HOMES.update({name: "src/ops/cpu/" for name in INTRINSICS})
 # A program may look at its terminal and its options.
-PROGRAM_HEADERS = set("unistd.h getopt.h sys/ioctl.h time.h locale.h signal.h".split())
+PROGRAM_HEADERS = set("unistd.h getopt.h sys/ioctl.h termios.h time.h locale.h signal.h".split())
 
 MEMORY_CALLS = (
     "malloc calloc realloc reallocarray free aligned_alloc posix_memalign memalign valloc pvalloc "

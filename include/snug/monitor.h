@@ -47,7 +47,7 @@ typedef struct snug_monitor_options {
     double duration_s;          /**< 0: until the target ends or somebody stops it. */
     const char *log;            /**< JSON lines of schema memlog/1; NULL: none. */
     bool force;                 /**< An old log is written over. */
-    const char *plot;           /**< SVG, drawn at the end; NULL: none. */
+    const char *plot;           /**< SVG or, by its name, PNG, drawn at the end; NULL: none. */
     double plot_interval_s;     /**< And every so often before; 0: only at the end. */
     snug_monitor_pss pss;
     double pss_stall_ms;      /**< 0: 0.1. */
@@ -78,7 +78,7 @@ SNUG_API SNUG_MUST_CHECK snug_status snug_monitor_open(const snug_monitor_option
 /** Ends the watch if it runs and closes; a command goes on. NULL is allowed. */
 SNUG_API void snug_monitor_close(snug_monitor *monitor);
 
-enum { SNUG_MONITOR_FIELDS = 28 };
+enum { SNUG_MONITOR_FIELDS = 29 };
 
 /** What a value of a sample is. */
 typedef struct snug_monitor_field {
@@ -113,6 +113,10 @@ typedef struct snug_monitor_observer {
     void (*level)(void *context, snug_monitor_level level, const char *reason);
     /** Something went wrong that does not end the watch: the log's disk is full. */
     void (*warning)(void *context, const char *text);
+    /** Memory has grown steadily for long: `text` says how fast. Once at most. */
+    void (*leak)(void *context, const char *text);
+    /** Standard input can be read or has ended, or a signal's handler ran: false ends the watch. */
+    bool (*input)(void *context);
 } snug_monitor_observer;
 
 /**
@@ -140,6 +144,8 @@ SNUG_API const char *snug_monitor_level_name(snug_monitor_level level);
 SNUG_API void snug_monitor_set_live(snug_monitor *monitor, int64_t bytes);
 /** Notes the end of a round ("epoch", 3), for those who look for leaks. @threads Safe. */
 SNUG_API void snug_monitor_phase(snug_monitor *monitor, const char *name, int64_t index);
+/** How the proportional share is read from now on. @threads Safe. */
+SNUG_API void snug_monitor_set_pss(snug_monitor *monitor, snug_monitor_pss pss);
 /** Notes this moment. @threads Safe. */
 SNUG_API void snug_monitor_mark(snug_monitor *monitor, const char *text);
 
@@ -166,17 +172,21 @@ SNUG_API void snug_monitor_end_read(snug_monitor *monitor, snug_monitor_end *out
 SNUG_API SNUG_MUST_CHECK snug_status snug_monitor_write(snug_monitor *monitor, snug_format format,
                                                         snug_write write, void *context,
                                                         snug_error *err);
-/** Draws what was seen so far as an SVG file. */
+/** Draws what was seen so far as an SVG file, or as PNG when the name ends in .png: that takes
+ *  libcairo.so.2 at run time (SNUG_CODE_USAGE without it) and some 0.1 s of a child process. */
 SNUG_API SNUG_MUST_CHECK snug_status snug_monitor_draw(snug_monitor *monitor, const char *path,
                                                        snug_error *err);
 
 /** How a chart for a terminal looks. */
 typedef struct snug_monitor_chart_options {
-    int64_t columns; /**< 40 to 500. */
-    int64_t rows;    /**< Lines in all, 8 to 60. */
-    bool ascii;      /**< No braille. */
-    bool color;      /**< With escape sequences for colours. */
-    bool clear;      /**< Each line clears what stands behind it. */
+    int64_t columns;  /**< 40 to 500. */
+    int64_t rows;     /**< Lines in all, 8 to 60. */
+    bool ascii;       /**< No braille. */
+    bool color;       /**< With escape sequences for colours. */
+    bool clear;       /**< Each line clears what stands behind it. */
+    double window_s;  /**< Only the last seconds; 0: all. */
+    double until_t;   /**< As it was at this second of the watch; 0: now. */
+    const char *foot; /**< One more line below, within `rows`; NULL: none. Borrowed. */
 } snug_monitor_chart_options;
 
 /** Writes `rows` lines: the curve so far, and the figures of the last sample. */

@@ -36,8 +36,9 @@ typedef struct snug_session_options {
     bool resume;            /**< TRAIN: continue the run in `out` from its last checkpoint. */
     int64_t steps;          /**< TRAIN: at most so many steps, and batches of an evaluation; 0: all.
                                  For a look at the memory; the rest of the run is not made up. */
-    const char *checkpoint; /**< EVAL, PREDICT: RUN, or a folder RUN/checkpoints/NAME (of a RUN:
-                                 best, else last). */
+    const char *checkpoint; /**< EVAL, PREDICT: a folder with model.safetensors, as the program
+                                 makes RUN/checkpoints/NAME of `RUN --checkpoint NAME` (best, last,
+                                 step-N); or RUN: its checkpoints/best, else checkpoints/last. */
 } snug_session_options;
 
 /**
@@ -67,6 +68,7 @@ typedef struct snug_plan_summary {
     int64_t category_bytes[SNUG_PLAN_CATEGORIES]; /**< See snug_plan_category_name(). */
     int64_t micro_batch;                          /**< Samples computed at once. */
     int64_t accumulation;                         /**< Micro-batches per optimizer step. */
+    int64_t passes;      /**< 2: the gradients are made twice, to be clipped one by one; else 1. */
     double time_ratio;   /**< Predicted time of a step over that of the fastest plan; >= 1. */
     double step_seconds; /**< Predicted time of a training step; 0 when nothing is trained. */
     bool costs_measured; /**< By the speed of ops on this machine; else by default figures. */

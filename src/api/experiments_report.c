@@ -9,6 +9,7 @@
 #include "base/attr.h"
 #include "base/checked.h"
 #include "base/text.h"
+#include "base/translate.h"
 #include "base/utf8.h"
 #include "monitor/report_html.h"
 #include "sys/heap.h"
@@ -110,7 +111,7 @@ static void memory_cell(const snug_experiment_result *result, char out[CELL_BYTE
         (void)snprintf(out, CELL_BYTES, "-");
         return;
     }
-    (void)snprintf(out, CELL_BYTES, "%s%c%s", result->memory_back ? "yes " : "NO ",
+    (void)snprintf(out, CELL_BYTES, "%s%c%s", snug_translated(result->memory_back ? "yes " : "NO "),
                    left < 0 ? '-' : '+', snug_size_text(left < 0 ? -left : left, size));
 }
 
@@ -124,9 +125,11 @@ static int64_t make_row(const snug_experiment_set *set, int64_t index, const cha
     int64_t at = 0;
     (void)snprintf(out[at++], CELL_BYTES, "%s", set->set.items[index].name);
     if (result->status == SNUG_EXPERIMENT_FAILED) {
-        (void)snprintf(out[at++], CELL_BYTES, "failed (%d)", result->exit_code);
+        (void)snprintf(out[at++], CELL_BYTES, snug_translated_format("failed (%d)"),
+                       result->exit_code);
     } else {
-        (void)snprintf(out[at++], CELL_BYTES, "%s", snug_experiment_status_name(result->status));
+        (void)snprintf(out[at++], CELL_BYTES, "%s",
+                       snug_translated(snug_experiment_status_name(result->status)));
     }
     for (int64_t i = 0; i < column_count; i++) {
         double value = 0;
@@ -148,13 +151,13 @@ static int64_t make_heading(const char *const *columns, int64_t column_count,
 {
     static const char *const last[] = {"peak", "of limit", "time", "memory back"};
     int64_t at = 0;
-    (void)snprintf(out[at++], CELL_BYTES, "experiment");
-    (void)snprintf(out[at++], CELL_BYTES, "status");
+    (void)snprintf(out[at++], CELL_BYTES, "%s", snug_translated("experiment"));
+    (void)snprintf(out[at++], CELL_BYTES, "%s", snug_translated("status"));
     for (int64_t i = 0; i < column_count; i++) {
         (void)snprintf(out[at++], CELL_BYTES, "%.100s", columns[i]);
     }
     for (int64_t i = 0; i < SNUG_COUNT(last); i++) {
-        (void)snprintf(out[at++], CELL_BYTES, "%s", last[i]);
+        (void)snprintf(out[at++], CELL_BYTES, "%s", snug_translated(last[i]));
     }
     return at;
 }
@@ -162,7 +165,7 @@ static int64_t make_heading(const char *const *columns, int64_t column_count,
 static void widen(char cells[CELLS_MAX][CELL_BYTES], int64_t count, int64_t *widths)
 {
     for (int64_t i = 0; i < count; i++) {
-        widths[i] = snug_max_i64(widths[i], (int64_t)strlen(cells[i]));
+        widths[i] = snug_max_i64(widths[i], snug_utf8_columns(cells[i]));
     }
 }
 
@@ -172,8 +175,8 @@ static void add_row(snug_text *text, char cells[CELLS_MAX][CELL_BYTES], int64_t 
     snug_text_add(text, "%s", marked ? "* " : "  ");
     for (int64_t i = 0; i < count; i++) {
         /* Names to the left, figures to the right. */
-        const int width = (int)widths[i];
-        snug_text_add(text, "%*s%s", i < 2 ? -width : width, cells[i], i + 1 < count ? "  " : "\n");
+        snug_text_cell(text, i < 2 ? -widths[i] : widths[i], cells[i]);
+        snug_text_add(text, "%s", i + 1 < count ? "  " : "\n");
     }
 }
 
@@ -198,11 +201,16 @@ static void write_table(const snug_experiment_set *set, snug_text *text)
         add_row(text, cells, count, widths, i == best);
     }
     if (best >= 0) {
-        snug_text_say(text, "* the %s %s\n", set->set.best_is_highest ? "highest" : "lowest",
-                      snug_experiments_best_figure(&set->set));
+        const char *figure = snug_experiments_best_figure(&set->set);
+        if (set->set.best_is_highest) {
+            snug_text_say(text, "* the highest %s\n", figure);
+        } else {
+            snug_text_say(text, "* the lowest %s\n", figure);
+        }
     }
     if (set->memory_words != NULL) {
-        snug_text_say(text, "memory back: %s, within %s of before the first\n", set->memory_words,
+        snug_text_say(text, "memory back: %s, within %s of before the first\n",
+                      snug_translated(set->memory_words),
                       snug_size_text(set->tolerance_bytes, size));
     }
     snug_text_say(text, "Report    %s/report.html\n", set->folder);
@@ -240,13 +248,14 @@ static void add_headline(const snug_experiment_set *set, snug_text *text)
                          &set->results[best], snug_experiments_best_figure(&set->set), &figure)) {
         (void)snprintf(value, sizeof value, "%.5g", figure);
     }
-    (void)snprintf(
-        sentence, sizeof sentence,
-        "%" PRId64 " of %" PRId64 " experiments are done, %" PRId64 " failed%s%.100s%s%.48s%s%s",
-        counts[SNUG_EXPERIMENT_DONE], set->set.count, counts[SNUG_EXPERIMENT_FAILED],
-        best >= 0 ? "; best is " : "", best >= 0 ? set->set.items[best].name : "",
-        best >= 0 ? " with " : "", best >= 0 ? snug_experiments_best_figure(&set->set) : "",
-        best >= 0 ? " " : "", value);
+    snug_text words;
+    snug_text_init(&words, sentence, sizeof sentence);
+    snug_text_say(&words, "%" PRId64 " of %" PRId64 " experiments are done, %" PRId64 " failed",
+                  counts[SNUG_EXPERIMENT_DONE], set->set.count, counts[SNUG_EXPERIMENT_FAILED]);
+    if (best >= 0) {
+        snug_text_say(&words, "; best is %.100s with %.48s %s", set->set.items[best].name,
+                      snug_experiments_best_figure(&set->set), value);
+    }
     const bool failed = counts[SNUG_EXPERIMENT_FAILED] > 0;
     const bool all_done = counts[SNUG_EXPERIMENT_DONE] == set->set.count;
     snug_html_headline(text,
@@ -302,8 +311,8 @@ static void add_bars(const snug_experiment_set *set, snug_text *text)
             result->limit_bytes <= 0) {
             continue;
         }
-        (void)snprintf(words, sizeof words, "%.100s: %s of %s", set->set.items[i].name,
-                       snug_size_text(result->peak_bytes, peak),
+        (void)snprintf(words, sizeof words, snug_translated_format("%.100s: %s of %s"),
+                       set->set.items[i].name, snug_size_text(result->peak_bytes, peak),
                        snug_size_text(result->limit_bytes, limit));
         snug_html_bar(text, result->status == SNUG_EXPERIMENT_DONE ? SNUG_TONE_GOOD : SNUG_TONE_BAD,
                       (double)result->peak_bytes / (double)result->limit_bytes, words);
@@ -340,9 +349,10 @@ void snug_experiments_page(const snug_experiment_set *set, snug_text *text)
     add_html_table(set, text);
     if (set->memory_words != NULL) {
         (void)snprintf(line, sizeof line,
-                       "Memory back: %s, after each experiment compared with before the first; "
-                       "within %s is yes.",
-                       set->memory_words, snug_size_text(set->tolerance_bytes, size));
+                       snug_translated_format("Memory back: %s, after each experiment compared "
+                                              "with before the first; within %s is yes."),
+                       snug_translated(set->memory_words),
+                       snug_size_text(set->tolerance_bytes, size));
         snug_html_paragraph(text, line);
     }
     add_bars(set, text);

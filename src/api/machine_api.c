@@ -151,7 +151,8 @@ static void warn_of_level(look *at, const snug_reading *reading, const char *adv
     snug_levels_init(&at->levels, &options);
     (void)snug_levels_update(&at->levels, reading);
     if (at->levels.level == SNUG_LEVEL_DANGER) {
-        warn(out, at->levels.reason, advice);
+        char reason[SNUG_LEVELS_REASON_BYTES];
+        warn(out, snug_level_reason_text(&at->levels.reason, true, reason), advice);
     }
 }
 
@@ -229,8 +230,7 @@ static snug_status look_at_machine(look *at, const snug_machine_options *options
     read_warnings(at, out);
     out->profile =
         choose_profile(probe->headroom_bytes, "low_memory", "default", "high_performance");
-    out->text_profile =
-        choose_profile(out->usable_bytes, "ultra_low_memory", "safe", "original");
+    out->text_profile = choose_profile(out->usable_bytes, "ultra_low_memory", "safe", "original");
     write_commands(out);
     return SNUG_OK;
 }

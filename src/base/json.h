@@ -89,6 +89,9 @@ SNUG_MUST_CHECK snug_status snug_json_expect(snug_json_reader *reader, snug_json
                                              snug_error *err);
 /** Skips the value that comes next (after a KEY), however deep within the limit. */
 SNUG_MUST_CHECK snug_status snug_json_skip(snug_json_reader *reader, snug_error *err);
+/** Pairs that are left of the object in which a reader stands; it stays where it is. */
+SNUG_MUST_CHECK snug_status snug_json_count_pairs(const snug_json_reader *reader,
+                                                  int64_t *out_count, snug_error *err);
 /** Resolves escapes of a STRING or KEY into `out` (UTF-8, ended by a zero). */
 SNUG_MUST_CHECK snug_status snug_json_unescape(const snug_json_event *event, char *out,
                                                int64_t out_bytes, snug_error *err);

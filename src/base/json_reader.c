@@ -326,6 +326,24 @@ snug_status snug_json_skip(snug_json_reader *reader, snug_error *err)
     return SNUG_OK;
 }
 
+snug_status snug_json_count_pairs(const snug_json_reader *reader, int64_t *out_count,
+                                  snug_error *err)
+{
+    snug_json_reader ahead = *reader;
+    int64_t count = 0;
+    for (;;) {
+        snug_json_event event;
+        SNUG_TRY(snug_json_next(&ahead, &event, err));
+        if (event.kind == SNUG_JSON_OBJECT_END) {
+            break;
+        }
+        SNUG_TRY(snug_json_skip(&ahead, err));
+        count++;
+    }
+    *out_count = count;
+    return SNUG_OK;
+}
+
 /* The code point of the escape whose 'u' is at `at`, a surrogate pair as one; -1 when broken. */
 static int32_t read_code(const snug_json_event *event, int64_t at, int64_t *out_bytes)
 {

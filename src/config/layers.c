@@ -40,6 +40,40 @@ static snug_status accept_without_effect(snug_config *config, const snug_alias *
     return SNUG_OK;
 }
 
+/* The word number `index` of "a|b|c"; false when there are fewer. */
+static bool word_at(const char *words, int64_t index, const char **out, int64_t *out_length)
+{
+    for (; index > 0; index--) {
+        words = strchr(words, '|');
+        if (words == NULL) {
+            return false;
+        }
+        words++;
+    }
+    *out = words;
+    *out_length = (int64_t)strcspn(words, "|");
+    return true;
+}
+
+/* The table's word for a value in the alias's own words, into `out`. */
+static snug_status translate_value(const snug_alias *alias, const char *value,
+                                   char out[SNUG_SETTING_VALUE_BYTES], snug_error *err)
+{
+    const char *choice = NULL, *word = NULL;
+    int64_t length = 0;
+    for (int64_t i = 0; word_at(alias->choices, i, &choice, &length); i++) {
+        if ((int64_t)strlen(value) == length && strncmp(value, choice, (size_t)length) == 0) {
+            const bool found = word_at(alias->values, i, &word, &length);
+            SNUG_ASSERT(found && length < SNUG_SETTING_VALUE_BYTES);
+            memcpy(out, word, (size_t)length);
+            out[length] = '\0';
+            return SNUG_OK;
+        }
+    }
+    return SNUG_FAIL(err, SNUG_CODE_CONFIG, "%s is '%.60s', expected one of %s", alias->key, value,
+                     alias->choices);
+}
+
 static snug_status unknown_key(const char *key, snug_error *err)
 {
     const char *near = snug_setting_nearest(key);
@@ -81,11 +115,16 @@ snug_status snug_config_set(snug_config *config, const char *key, const char *va
                             snug_config_origin origin, snug_error *err)
 {
     const char *target = key;
+    char translated[SNUG_SETTING_VALUE_BYTES];
     const int64_t alias_index = snug_alias_find(key);
     if (alias_index >= 0) {
         const snug_alias *alias = snug_alias_at(alias_index);
         if (alias->kind == SNUG_ALIAS_ACCEPTED) {
             return accept_without_effect(config, alias, value, err);
+        }
+        if (alias->values != NULL) {
+            SNUG_TRY(translate_value(alias, value, translated, err));
+            value = translated;
         }
         target = alias->target;
         origin.spelling = (int32_t)alias_index + 1;

@@ -47,6 +47,7 @@ typedef struct snug_alias {
     snug_alias_kind kind;
     const char *target;  /* KEY: the key of the table. */
     const char *choices; /* ACCEPTED: values that mean what snug does anyway; NULL = any. */
+    const char *values;  /* KEY: the table's word for each of the choices; NULL = the same. */
     const char *note;    /* ACCEPTED: one line on why it changes nothing. */
 } snug_alias;
 

@@ -1,24 +1,29 @@
 #include "exec/calibrate.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/checked.h"
 #include "sys/clock.h"
+#include "sys/cpu.h"
 #include "sys/heap.h"
+#include "tensor/half.h"
 
 enum {
     PASS_KEEP = -2,  /* What the table says is handed over. */
     PASS_LEAST = -1, /* Only memory is looked at. */
     PASSES = 3,      /* Samples grow from pass to pass. */
     GROWTH = 4,      /* So many times. */
-    RUNS_MIN = 3,    /* Behind the one that warms up. */
-    RUNS_MAX = 24,
-    LARGER_BYTES_MAX = 24 << 20, /* Of a call on more samples than need be. */
-    /* In a step most inputs were made long ago, so the near caches are swept before every run. */
-    SWEEP_BYTES_MAX = 16 << 20,
-    SWEEP_UNIT = 64 << 10
+    ROUNDS = 12,     /* Of one run of every call; the first warms up. */
+    TRIALS_MAX = 512,
+    LARGER_BYTES_MAX = 192 << 20, /* Of a call on more samples than need be. */
+    SWEEP_BYTES_MAX = 8 << 20,
+    UNIT = 64 << 10,    /* Bytes that a thread sweeps at a time. */
+    PATTERN = 199 * 101 /* Elements after which the numbers of fill() begin anew. */
 };
 
-static const double runs_seconds = 0.02;     /* Of one call's runs, unless RUNS_MIN take longer. */
+/* Time on processors is told of other threads a few milliseconds late: only then is it of use. */
+static const double long_seconds = 0.05;
 static const double shortened_seconds = 0.1; /* A call that can be shortened takes about that. */
 static const double larger_seconds = 0.1;    /* Longer calls are not made longer still. */
 
@@ -28,6 +33,16 @@ typedef struct layout {
     int64_t bytes;
 } layout;
 
+/* The runs of one kind of call on so many samples. */
+typedef struct trial {
+    uint64_t kind;
+    int64_t samples;
+    double kept;   /* The share of the call that is run. */
+    int32_t round; /* The last that it was run in. */
+    int32_t count;
+    double seconds[ROUNDS];
+} trial;
+
 typedef struct work {
     const snug_calibration *request;
     snug_cost_table *table;
@@ -35,9 +50,13 @@ typedef struct work {
     int64_t memory_bytes;  /* The largest call's. */
     int64_t limit_bytes;   /* It may have at most. */
     int64_t sweep_bytes;   /* Behind it, for sweeping caches. */
-    int64_t *least_bytes;  /* [node] Of its smallest call, over its variants. */
+    unsigned char *flush;  /* Where flush_unit() begins. */
+    int64_t flush_bytes;
+    trial *trials; /* In the order of the first round: of a kind, fewer samples first. */
+    int32_t trial_count;
+    int32_t round;
+    int64_t *least_bytes; /* [node] Of its smallest call, over its variants. */
     int64_t start_ns;
-    int64_t added;
 } work;
 
 static int64_t shape_bytes(const snug_tensor *tensor, const snug_shape *shape, int64_t samples)
@@ -58,6 +77,12 @@ static void *place_of_input(const snug_op_view *view, const snug_kernel_call *ca
         }
     }
     return NULL;
+}
+
+/* An update is called without samples; what it reads of them, it reads of the whole batch. */
+static int64_t samples_held(const work *w, const snug_op_view *view, int64_t samples)
+{
+    return (view->node->op->flags & SNUG_OP_UPDATE) != 0 ? w->request->batch : samples;
 }
 
 /* `base` NULL: the bytes only; addresses are then counted from 0. */
@@ -85,10 +110,8 @@ static void lay_out(const snug_op_view *view, int64_t samples, int32_t threads, 
             at += shape_bytes(&graph->tensors[t], &view->output[o], samples);
         }
     }
-    if (node->op->scratch_bytes != NULL) {
-        out->call.scratch = (void *)((uintptr_t)base + (uintptr_t)at);
-        at += snug_align_up(node->op->scratch_bytes(view, samples, threads), SNUG_ALIGN);
-    }
+    out->call.scratch = (void *)((uintptr_t)base + (uintptr_t)at);
+    at += snug_align_up(snug_op_scratch_bytes(view, samples, threads), SNUG_ALIGN);
     out->bytes = at;
 }
 
@@ -100,31 +123,39 @@ static void fill(void *memory, snug_dtype dtype, int64_t count)
 {
     float *f32 = memory;
     double *f64 = memory;
-    uint8_t *u8 = memory;
-    for (int64_t i = 0; i < count; i++) {
+    uint16_t *bf16 = memory;
+    unsigned char *bytes = memory;
+    const int64_t size = snug_dtype_bytes(dtype);
+    int64_t done = snug_min_i64(count, PATTERN);
+    if (dtype != SNUG_F32 && dtype != SNUG_F64 && dtype != SNUG_BF16) {
+        memset(memory, dtype == SNUG_U8 ? 1 : 0, (size_t)(count * size));
+        return;
+    }
+    for (int64_t i = 0; i < done; i++) {
         const float value = (float)((i * 37 + i / 101) % 199 - 99) * 0.0005F + 0.0001F;
         if (dtype == SNUG_F32) {
             f32[i] = value;
-        } else if (dtype == SNUG_F64) {
-            f64[i] = 1.0;
+        } else if (dtype == SNUG_BF16) {
+            bf16[i] = snug_bf16_from_f32(value);
         } else {
-            u8[i] = dtype == SNUG_U8 ? 1 : 0;
+            f64[i] = 1.0;
         }
+    }
+    while (done < count) {
+        const int64_t more = snug_min_i64(done, count - done);
+        memcpy(bytes + done * size, bytes, (size_t)(more * size));
+        done += more;
     }
 }
 
 static void fill_inputs(const snug_op_view *view, const snug_kernel_call *call, int64_t samples)
 {
     for (int32_t i = 0; i < view->input_count; i++) {
-        if (call->inputs[i] == NULL) {
-            continue;
+        if (call->inputs[i] != NULL) {
+            const snug_tensor *tensor = &view->graph->tensors[view->node->inputs[i]];
+            fill((unsigned char *)(uintptr_t)call->inputs[i], tensor->dtype,
+                 snug_shape_count(&view->input[i]) * (tensor->batched ? samples : 1));
         }
-        const snug_tensor *tensor = &view->graph->tensors[view->node->inputs[i]];
-        const int64_t elements =
-            snug_shape_count(&view->input[i]) * (tensor->batched ? samples : 1);
-        const bool bytes = tensor->dtype != SNUG_F32 && tensor->dtype != SNUG_F64;
-        fill((unsigned char *)(uintptr_t)call->inputs[i], tensor->dtype,
-             bytes ? elements * snug_dtype_bytes(tensor->dtype) : elements);
     }
 }
 
@@ -136,24 +167,75 @@ static bool is_over(const work *w)
 static void sweep_unit(void *context, int64_t unit, int32_t thread)
 {
     const work *w = context;
-    unsigned char *at = w->memory + w->memory_bytes + unit * SWEEP_UNIT;
+    unsigned char *at = w->memory + w->memory_bytes + unit * UNIT;
     (void)thread;
-    for (int64_t i = 0; i < SWEEP_UNIT; i += SNUG_ALIGN) {
+    for (int64_t i = 0; i < UNIT; i += SNUG_ALIGN) {
         at[i]++;
     }
 }
 
-/* Fills the caches of every thread with something else, as the rest of a step would have. */
-static void sweep(work *w)
+static void flush_unit(void *context, int64_t unit, int32_t thread)
 {
-    const snug_parallel *parallel = w->request->parallel;
-    snug_parallel_run(parallel, w->sweep_bytes / SWEEP_UNIT, sweep_unit, w);
+    const work *w = context;
+    const int64_t first = unit * UNIT;
+    (void)thread;
+    snug_cpu_flush(w->flush + first, snug_min_i64(UNIT, w->flush_bytes - first));
+}
+
+/*
+ * Whether a step has to fetch the tensor from memory. What all samples share was there a turn ago,
+ * unless there is only one turn. The backward pass finds what the forward pass made long ago; and
+ * what the forward pass makes, it makes for the backward pass.
+ */
+static bool is_far(const work *w, const snug_node *node, snug_tensor_id t, bool output,
+                   int64_t samples)
+{
+    const snug_graph *graph = w->request->graph;
+    const snug_tensor *tensor = &graph->tensors[t];
+    if (node->phase == SNUG_PHASE_UPDATE) {
+        return true;
+    }
+    if (!tensor->batched) {
+        return samples == w->request->batch;
+    }
+    const bool made_forward =
+        tensor->producer >= 0 && graph->nodes[tensor->producer].phase == SNUG_PHASE_FORWARD;
+    return node->phase == SNUG_PHASE_FORWARD ? output : made_forward;
+}
+
+static void flush(work *w, const void *memory, int64_t bytes)
+{
+    w->flush = (unsigned char *)(uintptr_t)memory;
+    w->flush_bytes = bytes;
+    snug_parallel_run(w->request->parallel, snug_ceil_div(bytes, UNIT), flush_unit, w);
+}
+
+/* Makes the caches what they are in a step: the near ones full of something else, far things out
+ * of all of them. */
+static void cool(work *w, const snug_op_view *view, const snug_kernel_call *call, int64_t samples)
+{
+    const snug_node *node = view->node;
+    snug_parallel_run(w->request->parallel, w->sweep_bytes / UNIT, sweep_unit, w);
+    for (int32_t i = 0; i < node->input_count; i++) {
+        const snug_tensor_id t = node->inputs[i];
+        if (t >= 0 && is_far(w, node, t, false, samples)) {
+            flush(w, call->inputs[i],
+                  shape_bytes(&view->graph->tensors[t], &view->input[i], samples));
+        }
+    }
+    for (int32_t o = 0; o < node->output_count; o++) {
+        const snug_tensor_id t = node->outputs[o];
+        if (t >= 0 && is_far(w, node, t, true, samples)) {
+            flush(w, call->outputs[o],
+                  shape_bytes(&view->graph->tensors[t], &view->output[o], samples));
+        }
+    }
 }
 
 /*
  * Seconds of one run. Of one thread the processor's time is known, whatever else runs. Of more, the
- * clock counts; when others took a core meanwhile, the threads' mean time on theirs is nearer to
- * it.
+ * clock counts; when others took a core from a long run, the threads' mean time on theirs is nearer
+ * to it.
  */
 static double time_run(const work *w, snug_kernel kernel, const snug_kernel_call *call)
 {
@@ -164,13 +246,13 @@ static double time_run(const work *w, snug_kernel kernel, const snug_kernel_call
     const double clock = snug_clock_seconds_since(start);
     const double mean = (double)(snug_clock_process_ns() - process_start) * 1e-9 /
                         (double)w->request->parallel->threads;
-    const bool alone = snug_clock_interruptions() == interruptions;
+    const bool alone = clock < long_seconds || snug_clock_interruptions() == interruptions;
     const bool use_mean = w->request->parallel->threads == 1 || (!alone && mean < clock);
     return use_mean ? mean : clock;
 }
 
-/* Seconds of one call: the fastest of some runs. */
-static double time_call(work *w, const snug_op_view *view, int64_t samples)
+/* Runs a call once. */
+static void run_trial(work *w, const snug_op_view *view, trial *t)
 {
     static const snug_step_context step_model = {.normaliser = 1e4,
                                                  .step = 2,
@@ -183,28 +265,64 @@ static double time_call(work *w, const snug_op_view *view, int64_t samples)
     const bool update = (view->node->op->flags & SNUG_OP_UPDATE) != 0;
     snug_step_context step = step_model;
     layout l;
-    double best = 0.0;
     step.batch = w->request->batch;
-    lay_out(view, samples, w->request->parallel->threads, w->memory, &l);
+    const int64_t held = samples_held(w, view, t->samples);
+    lay_out(view, held, w->request->parallel->threads, w->memory, &l);
     SNUG_ASSERT(l.bytes <= w->memory_bytes);
-    fill_inputs(view, &l.call, samples);
+    fill_inputs(view, &l.call, held);
     l.call.view = view;
-    l.call.count = update ? 0 : samples;
+    l.call.count = update ? 0 : t->samples;
     l.call.parallel = w->request->parallel;
     l.call.isa = w->request->isa;
     l.call.step = &step;
-    const snug_kernel kernel = snug_kernel_find(view->node->op);
-    const int64_t start = snug_clock_ns();
-    for (int32_t run = 0; run < RUNS_MAX; run++) {
-        sweep(w);
-        const double seconds = time_run(w, kernel, &l.call);
-        /* The first run warms up; it counts only when nothing else will. */
-        best = run <= 1 || seconds < best ? seconds : best;
-        if (is_over(w) || (run >= RUNS_MIN && snug_clock_seconds_since(start) > runs_seconds)) {
-            break;
+    const snug_kernel kernel = snug_kernel_of(view);
+    /* What the first round took counts only when there is no other. */
+    t->count = w->round == 1 ? 0 : t->count;
+    t->round = w->round;
+    cool(w, view, &l.call, held);
+    t->seconds[t->count++] = time_run(w, kernel, &l.call);
+}
+
+/*
+ * What a call takes on a machine that is left alone: a quarter of the runs was faster. Its luckiest
+ * run tells too little; and others may slow down more than half of them.
+ */
+static double usual(trial *t)
+{
+    for (int32_t i = 1; i < t->count; i++) {
+        const double moved = t->seconds[i];
+        int32_t at = i;
+        while (at > 0 && t->seconds[at - 1] > moved) {
+            t->seconds[at] = t->seconds[at - 1];
+            at--;
+        }
+        t->seconds[at] = moved;
+    }
+    const double found = t->seconds[t->count / 4];
+    return found > 0.0 ? found : 1e-9;
+}
+
+static trial *find_trial(const work *w, uint64_t kind, int64_t samples)
+{
+    for (int32_t i = 0; i < w->trial_count; i++) {
+        if (w->trials[i].kind == kind && w->trials[i].samples == samples) {
+            return &w->trials[i];
         }
     }
-    return best > 0.0 ? best : 1e-9;
+    return NULL;
+}
+
+/* The point of a trial; more samples never cost less. */
+static void note(work *w, trial *t)
+{
+    const snug_cost_point *known = NULL;
+    const int64_t count = snug_cost_find(w->table->points, w->table->count, t->kind, &known);
+    double seconds = usual(t) / t->kept;
+    for (int64_t k = 0; k < count && known[k].samples < t->samples; k++) {
+        seconds = known[k].seconds > seconds ? known[k].seconds : seconds;
+    }
+    const snug_cost_point point = {.kind = t->kind, .samples = t->samples, .seconds = seconds};
+    (void)snug_cost_add(w->table, &point);
 }
 
 /* Samples of a node's smallest call. */
@@ -223,7 +341,7 @@ static bool is_computed(const snug_node *node)
 static double guess(const work *w, const snug_op_view *view, int64_t samples)
 {
     const snug_cost_model model = snug_cost_model_default(w->request->parallel->threads);
-    const snug_cost cost = view->node->op->cost(view, samples);
+    const snug_cost cost = snug_op_cost(view, samples);
     return model.call_seconds + cost.flops / model.flops_per_second +
            cost.bytes / model.bytes_per_second;
 }
@@ -250,6 +368,7 @@ static void note_least(work *w, snug_node_id n, int64_t samples)
     snug_op_view view;
     int64_t bytes = 0;
     snug_graph_view(graph, n, &view);
+    samples = samples_held(w, &view, samples);
     for (int32_t i = 0; i < node->input_count; i++) {
         const snug_tensor_id t = node->inputs[i];
         if (t >= 0 && graph->tensors[t].kind != SNUG_TENSOR_PARAMETER &&
@@ -263,9 +382,7 @@ static void note_least(work *w, snug_node_id n, int64_t samples)
             bytes += shape_bytes(&graph->tensors[t], &view.output[o], 1);
         }
     }
-    if (node->op->scratch_bytes != NULL) {
-        bytes += node->op->scratch_bytes(&view, samples, w->request->parallel->threads);
-    }
+    bytes += snug_op_scratch_bytes(&view, samples, w->request->parallel->threads);
     w->least_bytes[n] = snug_min_i64(w->least_bytes[n], bytes);
 }
 
@@ -282,6 +399,32 @@ static void keep_points(const work *w, snug_node_id n)
     }
 }
 
+static bool is_known(const work *w, uint64_t kind, int64_t samples)
+{
+    const snug_cost_point *known = NULL;
+    const int64_t count = snug_cost_find(w->table->points, w->table->count, kind, &known);
+    for (int64_t k = 0; k < count; k++) {
+        if (known[k].samples == samples) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs a call of this round, unless another node of its kind has been here; notes what it took. */
+static void try_call(work *w, const snug_op_view *view, uint64_t kind, int64_t samples, double kept)
+{
+    trial *t = find_trial(w, kind, samples);
+    if (w->round == 0) {
+        t = &w->trials[w->trial_count++];
+        *t = (trial){.kind = kind, .samples = samples, .kept = kept};
+    } else if (t == NULL || t->round == w->round || is_over(w)) {
+        return;
+    }
+    run_trial(w, view, t);
+    note(w, t);
+}
+
 /* One node in one pass: counted, or measured and noted. */
 static void visit(work *w, snug_node_id n, int32_t pass)
 {
@@ -292,7 +435,6 @@ static void visit(work *w, snug_node_id n, int32_t pass)
     snug_op_view view;
     snug_attrs attrs;
     layout l;
-    const snug_cost_point *known = NULL;
     int64_t samples = least;
     double kept = 1.0;
     if (pass == PASS_LEAST) {
@@ -304,10 +446,10 @@ static void visit(work *w, snug_node_id n, int32_t pass)
         return;
     }
     for (int32_t k = 0; k < pass; k++) {
-        samples *= GROWTH;
-    }
-    if (samples > r->batch || (update && pass > 0)) {
-        return;
+        if (samples >= r->batch || update) {
+            return;
+        }
+        samples = snug_min_i64(samples * GROWTH, r->batch);
     }
     snug_graph_view(r->graph, n, &view);
     const uint64_t kind = snug_cost_kind(&view);
@@ -315,26 +457,20 @@ static void visit(work *w, snug_node_id n, int32_t pass)
         const double share = shortened_seconds / guess(w, &view, samples);
         kept = node->op->shorten(&view, &attrs, share < 1.0 ? share : 1.0);
     }
-    lay_out(&view, samples, r->parallel->threads, NULL, &l);
-    if (l.bytes > w->limit_bytes || !is_wanted(w, kind, least, samples, l.bytes)) {
+    if (w->round > 0) {
+        try_call(w, &view, kind, samples, kept);
         return;
     }
-    const int64_t count = snug_cost_find(w->table->points, w->table->count, kind, &known);
-    double floor = 0.0; /* More samples never cost less. */
-    for (int64_t k = 0; k < count; k++) {
-        if (known[k].samples == samples) {
-            return;
-        }
-        floor = known[k].samples < samples ? known[k].seconds : floor;
+    lay_out(&view, samples_held(w, &view, samples), r->parallel->threads, NULL, &l);
+    if (l.bytes > w->limit_bytes || is_known(w, kind, samples) ||
+        !is_wanted(w, kind, least, samples, l.bytes)) {
+        return;
     }
     if (w->memory == NULL) {
         w->memory_bytes = snug_max_i64(w->memory_bytes, l.bytes);
-        return;
+    } else if (w->trial_count < TRIALS_MAX && w->table->count < w->table->capacity) {
+        try_call(w, &view, kind, samples, kept);
     }
-    const double seconds = time_call(w, &view, samples) / kept;
-    const snug_cost_point point = {
-        .kind = kind, .samples = samples, .seconds = seconds > floor ? seconds : floor};
-    w->added += snug_cost_add(w->table, &point) ? 1 : 0;
 }
 
 static int32_t variants_of(const snug_graph *graph, snug_node_id node)
@@ -426,18 +562,27 @@ snug_status snug_calibrate(const snug_calibration *request, snug_cost_table *tab
     if (w.memory_bytes > 0) {
         w.sweep_bytes = snug_min_i64(SWEEP_BYTES_MAX, w.limit_bytes - w.memory_bytes);
         const int64_t bytes = w.memory_bytes + w.sweep_bytes;
+        SNUG_TRY_DONE(
+            snug_arena_array(request->scratch, TRIALS_MAX, (int64_t)sizeof(trial), &memory, err));
+        w.trials = memory;
         SNUG_TRY_DONE(snug_heap_map(SNUG_CATEGORY_WORKSPACE, bytes, true, &memory, err));
         w.memory = memory;
         w.start_ns = snug_clock_ns();
-        for (int32_t pass = 0; pass < PASSES; pass++) {
-            visit_all(&w, original, pass);
+        for (; w.round < ROUNDS && (w.round == 0 || !is_over(&w)); w.round++) {
+            for (int32_t pass = 0; pass < PASSES; pass++) {
+                visit_all(&w, original, pass);
+            }
         }
         snug_heap_unmap(SNUG_CATEGORY_WORKSPACE, w.memory, bytes);
+        /* The last round may have changed a point below another. */
+        for (int32_t t = 0; t < w.trial_count; t++) {
+            note(&w, &w.trials[t]);
+        }
     }
     if (request->own != NULL) {
         visit_all(&w, original, PASS_KEEP);
     }
-    *out_added = w.added;
+    *out_added = w.trial_count;
 
 done:
     snug_arena_rewind(request->scratch, start);
@@ -460,7 +605,7 @@ snug_cost_model snug_calibrated_model(const snug_graph *graph, const snug_cost_t
             snug_cost_find(table->points, table->count, snug_cost_kind(&view), &points);
         if (count > 0) {
             const snug_cost_point *p = &points[count - 1];
-            const snug_cost cost = view.node->op->cost(&view, p->samples);
+            const snug_cost cost = snug_op_cost(&view, p->samples);
             measured += p->seconds;
             expected += model.call_seconds + cost.flops / model.flops_per_second +
                         cost.bytes / model.bytes_per_second;

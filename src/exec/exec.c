@@ -110,7 +110,7 @@ static snug_status bind_call(snug_exec *exec, snug_graph *graph, int64_t c, snug
     call->node = &graph->nodes[call->plan->node];
     snug_graph_view(graph, call->plan->node, &call->view);
     if ((call->node->op->flags & (SNUG_OP_SOURCE | SNUG_OP_SINK)) == 0) {
-        call->kernel = snug_kernel_find(call->node->op);
+        call->kernel = snug_kernel_of(&call->view);
         if (call->kernel == NULL) {
             return SNUG_FAIL(err, SNUG_CODE_UNSUPPORTED, "op '%s' has no kernel",
                              call->node->op->name);
@@ -185,9 +185,9 @@ snug_status snug_exec_init(const snug_program *program, snug_graph *graph, void 
     }
     for (int32_t b = 0; b < program->buffer_count; b++) {
         const snug_plan_buffer *buffer = &program->buffers[b];
-        const bool gradient =
-            buffer->category == SNUG_CATEGORY_GRADIENTS && buffer->last == program->call_count - 1;
-        if (buffer->persistent || buffer->global || gradient) {
+        const bool gradient = buffer->category == SNUG_CATEGORY_GRADIENTS;
+        const bool stays = buffer->last == program->call_count - 1;
+        if (buffer->persistent || (buffer->global && !gradient) || (gradient && stays)) {
             exec->tensor_at[buffer->tensor] = b;
         }
     }
@@ -199,6 +199,11 @@ done:
         snug_arena_rewind(arena, start);
     }
     return status;
+}
+
+int64_t snug_exec_call_bytes(void)
+{
+    return (int64_t)sizeof(bound_call) + (int64_t)sizeof(int32_t);
 }
 
 void snug_exec_set_probe(snug_exec *exec, snug_exec_probe probe, void *context)

@@ -60,6 +60,9 @@ SNUG_MUST_CHECK snug_status snug_exec_init(const snug_program *program, snug_gra
                                            const snug_parallel *parallel, snug_arena *arena,
                                            snug_exec **out, snug_error *err);
 
+/** Bytes that an executor takes of its arena for each call of its program, about. */
+int64_t snug_exec_call_bytes(void);
+
 /**
  * One step: step->batch samples (1 .. program->batch), all micro-batches, then the updates.
  * In a poison run (plan request) dead regions are filled with NaN and canaries checked.

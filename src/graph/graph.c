@@ -46,6 +46,8 @@ snug_status snug_graph_copy(const snug_graph *graph, snug_arena *arena, snug_gra
     copy.node_count = graph->node_count;
     copy.tensor_count = graph->tensor_count;
     copy.loss = graph->loss;
+    copy.batch = graph->batch;
+    copy.longest = graph->longest;
     *out = copy;
     return SNUG_OK;
 }
@@ -183,8 +185,39 @@ static void view_inputs(const snug_graph *graph, const snug_node *node, snug_op_
         if (node->inputs[i] >= 0) {
             out->input[i] = graph->tensors[node->inputs[i]].shape;
             out->input_batched[i] = graph->tensors[node->inputs[i]].batched;
+            out->narrow_inputs |= (graph->tensors[node->inputs[i]].dtype == SNUG_BF16 ? 1U : 0U)
+                                  << i;
         }
     }
+}
+
+/* What the row infers, with the types in which the node stores its outputs. */
+static snug_status infer_node(snug_op_view *view, int32_t *out_count,
+                              snug_output_info info[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
+{
+    const snug_node *node = view->node;
+    SNUG_TRY(node->op->infer(view, out_count, info, err));
+    view->output_count = *out_count;
+    for (int32_t o = 0; o < *out_count; o++) {
+        view->output[o] = info[o].shape;
+        if ((node->narrow >> o & 1U) != 0) {
+            SNUG_ASSERT(info[o].dtype == SNUG_F32 && info[o].batched);
+            info[o].dtype = SNUG_BF16;
+            view->narrow_outputs |= 1U << o;
+        }
+    }
+    return SNUG_OK;
+}
+
+bool snug_graph_measures(const snug_graph *graph, const snug_node *node)
+{
+    bool measures = node->phase == SNUG_PHASE_UPDATE;
+    for (int32_t o = 0; o < node->output_count; o++) {
+        const snug_tensor_id t = node->outputs[o];
+        measures = measures && (t < 0 || (graph->tensors[t].kind != SNUG_TENSOR_PARAMETER &&
+                                          graph->tensors[t].of < 0));
+    }
+    return measures;
 }
 
 void snug_graph_view(const snug_graph *graph, snug_node_id node, snug_op_view *out)
@@ -194,12 +227,8 @@ void snug_graph_view(const snug_graph *graph, snug_node_id node, snug_op_view *o
     snug_error err = {0};
     SNUG_ASSERT(node >= 0 && node < graph->node_count);
     view_inputs(graph, &graph->nodes[node], out);
-    const snug_status status = graph->nodes[node].op->infer(out, &count, info, &err);
+    const snug_status status = infer_node(out, &count, info, &err);
     SNUG_ASSERT(status == SNUG_OK);
-    out->output_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        out->output[i] = info[i].shape;
-    }
 }
 
 /* A given output must be what infer says. */
@@ -286,6 +315,8 @@ static snug_status start_node(const snug_graph *graph, const char *op_name, cons
     } else if (graph->forward >= 0) {
         node->phase = SNUG_PHASE_BACKWARD;
         node->variant = graph->nodes[graph->forward].variant;
+    } else if (graph->narrow) {
+        node->narrow = op->narrows;
     }
     for (int32_t i = 0; i < input_count; i++) {
         if (inputs[i] >= graph->tensor_count) {
@@ -314,7 +345,7 @@ snug_status snug_graph_node(snug_graph *graph, const char *op_name, const char *
     snug_node *node = &graph->nodes[id];
     SNUG_TRY_DONE(start_node(graph, op_name, name, attrs, inputs, input_count, node, err));
     view_inputs(graph, node, &view);
-    SNUG_TRY_DONE(node->op->infer(&view, &node->output_count, info, err));
+    SNUG_TRY_DONE(infer_node(&view, &node->output_count, info, err));
     SNUG_ASSERT(node->output_count <= node->op->output_max);
     SNUG_TRY_DONE(make_outputs(graph, node, id, outputs, info, err));
     graph->node_count++;
@@ -355,7 +386,7 @@ static void infer_again(snug_graph *graph, snug_node *node)
     snug_op_view view;
     snug_error err = {0};
     view_inputs(graph, node, &view);
-    const snug_status status = node->op->infer(&view, &count, info, &err);
+    const snug_status status = infer_node(&view, &count, info, &err);
     SNUG_ASSERT(status == SNUG_OK && count == node->output_count);
     for (int32_t o = 0; o < count; o++) {
         if (node->outputs[o] >= 0) {

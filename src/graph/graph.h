@@ -14,7 +14,8 @@ typedef enum snug_tensor_kind {
     SNUG_TENSOR_INPUT,      /* Comes from the loader through a source node. */
     SNUG_TENSOR_ACTIVATION, /* Made by a node, forward or backward; has the sample axis. */
     SNUG_TENSOR_PARAMETER,  /* Trained (or frozen); lives through the run. */
-    SNUG_TENSOR_GRADIENT,   /* Of a parameter; zeroed at the start of a step, accumulated into. */
+    SNUG_TENSOR_GRADIENT,   /* Of a parameter; zeroed at the start of a step, accumulated into. With
+                               the sample axis: its rows, kept for the whole global batch. */
     SNUG_TENSOR_STATE       /* Optimizer moments, totals; lives through the run. */
 } snug_tensor_kind;
 
@@ -51,6 +52,7 @@ struct snug_node {
     snug_attrs attrs;
     snug_phase phase;
     int32_t variant;      /* Chosen by the planner among op->variants; 0 at first. */
+    uint32_t narrow;      /* Bit o: output o is stored as bf16. */
     snug_node_id forward; /* BACKWARD: the forward node whose gradient this computes; else -1. */
     int32_t input_count;
     snug_tensor_id inputs[SNUG_NODE_INPUTS_MAX]; /* -1: an optional input left out. */
@@ -65,8 +67,20 @@ struct snug_graph {
     int64_t node_count, node_capacity;
     snug_tensor *tensors;
     int64_t tensor_count, tensor_capacity;
+    /**
+     * Samples of a global batch, when they are known before gradients are made, and positions of
+     * the longest sample in all graphs that share this one's parameters; else 0. Which form a
+     * gradient has may depend on them (see embed_rows), but no bit of it.
+     */
+    int64_t batch, longest;
     snug_tensor_id loss;  /* Batched f64 scalar: each sample's share of the loss; -1: not set. */
     snug_node_id forward; /* While a gradient rule runs: the node it works for; else -1. */
+
+    /**
+     * A builder sets it for a while: forward nodes appended meanwhile store as bf16 what their rows
+     * let them. Gradients stay f32; so must what a sink shows.
+     */
+    bool narrow;
 };
 
 /** An empty graph whose arrays come from `arena`. */
@@ -126,6 +140,9 @@ SNUG_MUST_CHECK snug_status snug_graph_backward(snug_graph *graph, snug_error *e
 /** Sets a node's variant (and its gradient nodes', which share caches) and infers shapes again. */
 SNUG_MUST_CHECK snug_status snug_graph_set_variant(snug_graph *graph, snug_node_id node,
                                                    int32_t variant, snug_error *err);
+
+/** An update node that writes no parameter and no state of one: it only measures gradients. */
+bool snug_graph_measures(const snug_graph *graph, const snug_node *node);
 
 /** What an op row's functions read; valid while the graph is not changed. */
 void snug_graph_view(const snug_graph *graph, snug_node_id node, snug_op_view *out);

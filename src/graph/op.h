@@ -99,6 +99,10 @@ typedef union snug_attrs {
         snug_shape shape;
     } source;
     struct {
+        int64_t slot, slots; /* Of `slots` sums this node's gradient has number `slot`. */
+        int64_t words;       /* Rows of the table whose gradient comes as rows; else not read. */
+    } square_norm;
+    struct {
         bool adam_l2;  /* torch.optim.Adam's weight decay instead of the decoupled one. */
         bool no_decay; /* This parameter's weight does not decay. */
     } optimizer;
@@ -121,6 +125,8 @@ typedef struct snug_op_view {
     bool input_batched[SNUG_NODE_INPUTS_MAX];
     int32_t output_count;
     snug_shape output[SNUG_NODE_OUTPUTS_MAX]; /* Filled by infer; valid for cost and scratch. */
+    uint32_t narrow_inputs;                   /* Bit i: input i is stored as bf16. */
+    uint32_t narrow_outputs;                  /* Bit o: output o is rounded to bf16. */
 } snug_op_view;
 
 /** What infer answers for one output. */
@@ -149,6 +155,12 @@ struct snug_op {
 
     /** Bit i: the content of input i is lost (a cache that the kernel works in). */
     uint32_t consumes;
+
+    /**
+     * Bit o: output o, an f32 activation, may be stored as bf16 (doc/decisions/0012). The row and
+     * its infer know nothing of it: inputs are widened for the kernel, outputs are rounded.
+     */
+    uint32_t narrows;
 
     /**
      * Samples that must be in one call: 1, or 64 for ops whose sums (or kept caches) run over
@@ -196,6 +208,18 @@ struct snug_op {
      */
     double (*shorten)(snug_op_view *view, snug_attrs *attrs, double share);
 };
+
+/*
+ * What a node costs and needs with its tensors as they are stored: the row's answers, and what
+ * reading and writing bf16 changes in them. Ask these, not the row.
+ */
+
+/** op->cost, with fewer bytes by the share of bf16 in what is read and written. */
+snug_cost snug_op_cost(const snug_op_view *view, int64_t samples);
+/** op->scratch_bytes, and room for what is widened and rounded; 0: none. */
+int64_t snug_op_scratch_bytes(const snug_op_view *view, int64_t samples, int32_t threads);
+/** op->inplace, unless input and output have elements of different size; -1: none. */
+int32_t snug_op_inplace(const snug_op_view *view, int32_t output);
 
 /** The row with that name, or NULL. */
 const snug_op *snug_op_find(const char *name);

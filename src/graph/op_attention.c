@@ -205,6 +205,7 @@ const snug_op snug_op_attention = {
     .input_min = 1,
     .input_max = BIAS + 1,
     .output_max = 2,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_attention,
     .gradient = gradient_attention,

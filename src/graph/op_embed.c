@@ -1,4 +1,5 @@
 /* Rows that gather: embeddings of words, positions and types, and one row of a sequence. */
+#include "base/checked.h"
 #include "graph/op_rows.h"
 
 enum { IDS, TYPES, WORDS, POSITIONS, TYPE_TABLE };
@@ -99,6 +100,56 @@ static snug_status infer_embed_dw(const snug_op_view *view, int32_t *out_count,
     return SNUG_OK;
 }
 
+/* Inputs: ids, dy. Outputs: the rows of dy, and the words that they belong to. */
+static snug_status infer_embed_rows(const snug_op_view *view, int32_t *out_count,
+                                    snug_output_info out[SNUG_NODE_OUTPUTS_MAX], snug_error *err)
+{
+    const snug_shape rows = snug_shape_2(view->attrs->embed.length, view->attrs->embed.width);
+    SNUG_TRY(check_ids(view, IDS, err));
+    SNUG_TRY(snug_rows_expect_shape(view, 1, true, rows, err));
+    out[0] = snug_rows_batched(rows);
+    out[1] = (snug_output_info){.dtype = SNUG_I32, .batched = true, .shape = view->input[IDS]};
+    *out_count = 2;
+    return SNUG_OK;
+}
+
+/* Whether the word table's gradient is smaller as the rows of a global batch; one that other nodes
+ * read as well has several gradients to add up. */
+static bool keeps_rows(const snug_graph *graph, const snug_node *node)
+{
+    const snug_tensor_id table = node->inputs[WORDS];
+    const snug_shape *shape = &graph->tensors[table].shape;
+    const double width = (double)shape->extent[1];
+    const int64_t length = snug_max_i64(node->attrs.embed.length, graph->longest);
+    const double ids = (double)graph->batch * (double)length;
+    int32_t readers = 0;
+    for (int64_t n = 0; n < graph->node_count; n++) {
+        for (int32_t i = 0; i < graph->nodes[n].input_count; i++) {
+            readers += graph->nodes[n].inputs[i] == table ? 1 : 0;
+        }
+    }
+    return graph->batch > 0 && readers == 1 &&
+           ids * (width + 1.0) < (double)shape->extent[0] * width;
+}
+
+/* The gradient of the word table as rows, for which optimizers wait until the end of a step. */
+static snug_status append_rows(snug_graph *graph, snug_node_id node, const snug_attrs *attrs,
+                               snug_tensor_id dy, snug_error *err)
+{
+    const snug_tensor_id table = graph->nodes[node].inputs[WORDS];
+    const snug_tensor_id inputs[2] = {graph->nodes[node].inputs[IDS], dy};
+    snug_tensor_id rows = SNUG_TENSOR_NONE;
+    SNUG_TRY(
+        snug_rows_append(graph, "embed_rows", ".rows", node, attrs, inputs, 2, NULL, &rows, err));
+    const snug_tensor_id words = graph->nodes[graph->tensors[rows].producer].outputs[1];
+    graph->tensors[rows].kind = SNUG_TENSOR_GRADIENT;
+    graph->tensors[rows].of = table;
+    graph->tensors[words].kind = SNUG_TENSOR_GRADIENT;
+    graph->tensors[words].of = table;
+    graph->tensors[table].gradient = rows;
+    return SNUG_OK;
+}
+
 static snug_status gradient_embed(snug_graph *graph, snug_node_id node,
                                   const snug_tensor_id *out_grads, const bool *need,
                                   snug_tensor_id *in_grads, snug_error *err)
@@ -113,10 +164,21 @@ static snug_status gradient_embed(snug_graph *graph, snug_node_id node,
         const int32_t table = WORDS + k;
         const bool given = table < n->input_count && n->inputs[table] >= 0;
         *rows[k] = given ? graph->tensors[n->inputs[table]].shape.extent[0] : 0;
-        SNUG_TRY(snug_rows_gradient_of(graph, node, table, need, &outputs[k], err));
     }
-    SNUG_TRY(
-        snug_rows_append(graph, "embed_dw", ".dw", node, &attrs, inputs, 3, outputs, NULL, err));
+    const bool compact = need[WORDS] && keeps_rows(graph, n);
+    for (int32_t k = 0; k < 3; k++) {
+        outputs[k] = SNUG_TENSOR_NONE;
+        if (k > 0 || !compact) {
+            SNUG_TRY(snug_rows_gradient_of(graph, node, WORDS + k, need, &outputs[k], err));
+        }
+    }
+    if (compact) {
+        SNUG_TRY(append_rows(graph, node, &attrs, out_grads[0], err));
+    }
+    if (outputs[0] >= 0 || outputs[1] >= 0 || outputs[2] >= 0) {
+        SNUG_TRY(snug_rows_append(graph, "embed_dw", ".dw", node, &attrs, inputs, 3, outputs, NULL,
+                                  err));
+    }
     return SNUG_OK;
 }
 
@@ -137,6 +199,13 @@ static snug_cost cost_embed_dw(const snug_op_view *view, int64_t samples)
     const double count = snug_rows_count(&view->input[2]) * (double)samples;
     const double ids = snug_rows_count(&view->input[IDS]) * (double)samples;
     return (snug_cost){.flops = 3.0 * count, .bytes = 24.0 * count + 8.0 * ids};
+}
+
+static snug_cost cost_embed_rows(const snug_op_view *view, int64_t samples)
+{
+    const double count = snug_rows_count(&view->output[0]) * (double)samples;
+    const double ids = snug_rows_count(&view->input[IDS]) * (double)samples;
+    return (snug_cost){.bytes = 8.0 * count + 8.0 * ids};
 }
 
 static snug_status infer_take_row(const snug_op_view *view, int32_t *out_count,
@@ -198,6 +267,7 @@ const snug_op snug_op_embed = {
     .input_max = 5,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_embed,
     .gradient = gradient_embed,
@@ -217,12 +287,29 @@ const snug_op snug_op_embed_dw = {
     .scratch_bytes = snug_scratch_embed_dw,
 };
 
+/*
+ * Instead of embed_dw for the word table, where that is smaller: dy is kept row by row [L, H], with
+ * the words of the rows [L] (-1 for the padding word), for all samples of a global batch. Norms and
+ * updates read them as the dense gradient that they stand for; its bits are those of embed_dw.
+ */
+const snug_op snug_op_embed_rows = {
+    .name = "embed_rows",
+    .input_min = 2,
+    .input_max = 2,
+    .output_max = 2,
+    .flags = SNUG_OP_GRADIENT_ONLY,
+    .sample_group = 1,
+    .infer = infer_embed_rows,
+    .cost = cost_embed_rows,
+};
+
 const snug_op snug_op_take_row = {
     .name = "take_row",
     .input_min = 1,
     .input_max = 1,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_take_row,
     .gradient = gradient_take_row,

@@ -29,6 +29,10 @@ static snug_status infer_sink(const snug_op_view *view, int32_t *out_count,
             return SNUG_FAIL(err, SNUG_CODE_DATA, "sink '%s': input %d is not a batched tensor",
                              view->node->name, i);
         }
+        if ((view->narrow_inputs >> i & 1U) != 0) {
+            return SNUG_FAIL(err, SNUG_CODE_DATA, "sink '%s': input %d is bf16, callers read f32",
+                             view->node->name, i);
+        }
     }
     *out_count = 0;
     return SNUG_OK;

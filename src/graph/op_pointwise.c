@@ -240,8 +240,8 @@ static snug_status gradient_interpolate(snug_graph *graph, snug_node_id node,
 
 /* The gradient of a function of one input: a node that reads dy and `saved`. */
 static snug_status append_derivative(snug_graph *graph, const char *op, snug_node_id node,
-                                     snug_tensor_id dy, snug_tensor_id saved,
-                                     snug_tensor_id *out, snug_error *err)
+                                     snug_tensor_id dy, snug_tensor_id saved, snug_tensor_id *out,
+                                     snug_error *err)
 {
     const snug_attrs attrs = graph->nodes[node].attrs;
     const snug_tensor_id inputs[2] = {dy, saved};
@@ -332,6 +332,7 @@ const snug_op snug_op_add = {
     .input_max = SNUG_NODE_INPUTS_MAX,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_same,
     .gradient = gradient_add,
@@ -345,6 +346,7 @@ const snug_op snug_op_add_tail = {
     .input_max = 2,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_add_tail,
     .gradient = gradient_add_tail,
@@ -369,6 +371,7 @@ const snug_op snug_op_layer_norm = {
     .input_max = 3,
     .output_max = 3,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_layer_norm,
     .gradient = gradient_layer_norm,
@@ -396,6 +399,7 @@ const snug_op snug_op_interpolate = {
     .input_max = 1,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_interpolate,
     .gradient = gradient_interpolate,
@@ -419,6 +423,7 @@ const snug_op snug_op_gelu = {
     .input_max = 1,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_same,
     .gradient = gradient_gelu,
@@ -444,6 +449,7 @@ const snug_op snug_op_tanh = {
     .input_max = 1,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_same,
     .gradient = gradient_tanh,
@@ -469,6 +475,7 @@ const snug_op snug_op_dropout = {
     .input_max = 1,
     .output_max = 1,
     .flags = SNUG_OP_CHEAP,
+    .narrows = 1,
     .sample_group = 1,
     .infer = infer_dropout,
     .gradient = gradient_dropout,

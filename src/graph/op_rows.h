@@ -13,12 +13,13 @@ extern const snug_op snug_op_layer_norm, snug_op_layer_norm_grad;
 extern const snug_op snug_op_interpolate, snug_op_interpolate_grad;
 extern const snug_op snug_op_lstm_decoder, snug_op_lstm_decoder_grad;
 extern const snug_op snug_op_regression_loss, snug_op_regression_loss_grad;
-extern const snug_op snug_op_embed, snug_op_embed_dw, snug_op_take_row, snug_op_take_row_grad;
+extern const snug_op snug_op_embed, snug_op_embed_dw, snug_op_embed_rows;
+extern const snug_op snug_op_take_row, snug_op_take_row_grad;
 extern const snug_op snug_op_gelu, snug_op_gelu_grad, snug_op_tanh, snug_op_tanh_grad;
 extern const snug_op snug_op_dropout;
 extern const snug_op snug_op_cross_entropy, snug_op_cross_entropy_grad;
 extern const snug_op snug_op_attention, snug_op_attention_grad;
-extern const snug_op snug_op_square_norm, snug_op_adamw, snug_op_sgd;
+extern const snug_op snug_op_square_norm, snug_op_norm_total, snug_op_adamw, snug_op_sgd;
 extern const snug_op snug_op_adamw8, snug_op_adafactor;
 
 /* Defined beside the kernels, in ops/adapt_*.c: only they know what they need. */
@@ -37,7 +38,11 @@ int64_t snug_scratch_embed_dw(const snug_op_view *view, int64_t samples, int32_t
 int64_t snug_scratch_attention(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_attention_grad(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_adafactor(const snug_op_view *view, int64_t samples, int32_t threads);
+/* Of updates that need none but for a gradient that comes as rows. */
+int64_t snug_scratch_rows(const snug_op_view *view, int64_t samples, int32_t threads);
 int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int32_t threads);
+/* Of a node with bf16 tensors, the row's own scratch included. */
+int64_t snug_scratch_narrow(const snug_op_view *view, int64_t samples, int32_t threads);
 
 /* Also there: f32 elements a sample of the decoder's cache, and how many variants it has. */
 int64_t snug_cache_lstm_decoder(const snug_op_view *view);
@@ -57,8 +62,7 @@ SNUG_MUST_CHECK snug_status snug_rows_expect(const snug_op_view *view, int32_t i
 
 /** The same, and that very shape. */
 SNUG_MUST_CHECK snug_status snug_rows_expect_shape(const snug_op_view *view, int32_t i,
-                                                   bool batched, snug_shape shape,
-                                                   snug_error *err);
+                                                   bool batched, snug_shape shape, snug_error *err);
 
 /** SNUG_CODE_DATA: the shapes of inputs i and j do not fit together, for the reason `why`. */
 snug_status snug_rows_mismatch(const snug_op_view *view, int32_t i, int32_t j, const char *why,

@@ -6,44 +6,26 @@
 #include "base/assert.h"
 
 static const snug_op *const rows[] = {
-    &snug_op_source,
-    &snug_op_sink,
-    &snug_op_conv1d,
-    &snug_op_conv1d_dx,
-    &snug_op_conv1d_dw,
-    &snug_op_tds_conv,
-    &snug_op_tds_conv_dx,
-    &snug_op_tds_conv_dw,
-    &snug_op_relu_grad,
-    &snug_op_add,
-    &snug_op_add_tail,
-    &snug_op_add_tail_grad,
-    &snug_op_layer_norm,
-    &snug_op_layer_norm_grad,
-    &snug_op_interpolate,
-    &snug_op_interpolate_grad,
-    &snug_op_lstm_decoder,
-    &snug_op_lstm_decoder_grad,
-    &snug_op_regression_loss,
-    &snug_op_regression_loss_grad,
-    &snug_op_embed,
-    &snug_op_embed_dw,
-    &snug_op_take_row,
-    &snug_op_take_row_grad,
-    &snug_op_gelu,
-    &snug_op_gelu_grad,
-    &snug_op_tanh,
-    &snug_op_tanh_grad,
-    &snug_op_dropout,
-    &snug_op_cross_entropy,
-    &snug_op_cross_entropy_grad,
-    &snug_op_attention,
-    &snug_op_attention_grad,
-    &snug_op_square_norm,
-    &snug_op_adamw,
-    &snug_op_sgd,
-    &snug_op_adamw8,
-    &snug_op_adafactor,
+    &snug_op_source,          &snug_op_sink,
+    &snug_op_conv1d,          &snug_op_conv1d_dx,
+    &snug_op_conv1d_dw,       &snug_op_tds_conv,
+    &snug_op_tds_conv_dx,     &snug_op_tds_conv_dw,
+    &snug_op_relu_grad,       &snug_op_add,
+    &snug_op_add_tail,        &snug_op_add_tail_grad,
+    &snug_op_layer_norm,      &snug_op_layer_norm_grad,
+    &snug_op_interpolate,     &snug_op_interpolate_grad,
+    &snug_op_lstm_decoder,    &snug_op_lstm_decoder_grad,
+    &snug_op_regression_loss, &snug_op_regression_loss_grad,
+    &snug_op_embed,           &snug_op_embed_dw,
+    &snug_op_embed_rows,      &snug_op_take_row,
+    &snug_op_take_row_grad,   &snug_op_gelu,
+    &snug_op_gelu_grad,       &snug_op_tanh,
+    &snug_op_tanh_grad,       &snug_op_dropout,
+    &snug_op_cross_entropy,   &snug_op_cross_entropy_grad,
+    &snug_op_attention,       &snug_op_attention_grad,
+    &snug_op_square_norm,     &snug_op_norm_total,
+    &snug_op_adamw,           &snug_op_sgd,
+    &snug_op_adamw8,          &snug_op_adafactor,
 };
 
 int64_t snug_op_count(void)
@@ -181,6 +163,46 @@ snug_cost snug_rows_pass_cost(const snug_op_view *view, int64_t samples, double 
         }
     }
     return cost;
+}
+
+/* A row counts four bytes an element of what it touches; the share of bf16 in that takes two. */
+snug_cost snug_op_cost(const snug_op_view *view, int64_t samples)
+{
+    snug_cost cost = view->node->op->cost(view, samples);
+    double all = 0.0, narrow = 0.0; /* Elements of a sample. */
+    for (int32_t i = 0; i < view->input_count; i++) {
+        if (snug_rows_given(view, i) && view->input_batched[i]) {
+            const double count = snug_rows_count(&view->input[i]);
+            all += count;
+            narrow += (view->narrow_inputs >> i & 1U) != 0 ? count : 0.0;
+        }
+    }
+    for (int32_t o = 0; o < view->output_count; o++) {
+        const double count = snug_rows_count(&view->output[o]);
+        all += count;
+        narrow += (view->narrow_outputs >> o & 1U) != 0 ? count : 0.0;
+    }
+    cost.bytes -= narrow > 0.0 ? 0.5 * cost.bytes * narrow / all : 0.0;
+    return cost;
+}
+
+int64_t snug_op_scratch_bytes(const snug_op_view *view, int64_t samples, int32_t threads)
+{
+    if (view->narrow_inputs != 0 || view->narrow_outputs != 0) {
+        return snug_scratch_narrow(view, samples, threads);
+    }
+    return view->node->op->scratch_bytes == NULL
+               ? 0
+               : view->node->op->scratch_bytes(view, samples, threads);
+}
+
+int32_t snug_op_inplace(const snug_op_view *view, int32_t output)
+{
+    const int32_t input =
+        view->node->op->inplace == NULL ? -1 : view->node->op->inplace(view, output);
+    const bool same =
+        input < 0 || (view->narrow_inputs >> input & 1U) == (view->narrow_outputs >> output & 1U);
+    return same ? input : SNUG_TENSOR_NONE;
 }
 
 int32_t snug_rows_inplace_first(const snug_op_view *view, int32_t output)

@@ -194,6 +194,24 @@ static snug_status encoder_layer(bert_builder *b, int64_t layer, snug_tensor_id 
                    err);
 }
 
+/** All that grows with the text's length, and so all that is worth storing narrow. */
+static snug_status encoder(bert_builder *b, snug_tensor_id ids, snug_tensor_id types,
+                           snug_tensor_id *out, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    snug_tensor_id x = -1;
+    b->graph->narrow = b->options->narrow_activations;
+    SNUG_TRY_DONE(embeddings(b, ids, types, &x, err));
+    for (int64_t layer = 0; layer < b->options->layers; layer++) {
+        SNUG_TRY_DONE(encoder_layer(b, layer, x, &x, err));
+    }
+    *out = x;
+
+done:
+    b->graph->narrow = false;
+    return status;
+}
+
 /** The first token's row to logits, as the model's head says. */
 static snug_status classifier(bert_builder *b, snug_tensor_id x, snug_tensor_id *out,
                               snug_error *err)
@@ -268,10 +286,7 @@ snug_status snug_bert_build(snug_graph *graph, const snug_bert_options *options,
         snug_graph_source(graph, "types", SNUG_I32, tokens, SNUG_BERT_STREAM_TYPES, &types, err));
     SNUG_TRY(snug_graph_source(graph, "length", SNUG_I32, snug_shape_1(1), SNUG_BERT_STREAM_LENGTH,
                                &b.lengths, err));
-    SNUG_TRY(embeddings(&b, ids, types, &x, err));
-    for (int64_t layer = 0; layer < options->layers; layer++) {
-        SNUG_TRY(encoder_layer(&b, layer, x, &x, err));
-    }
+    SNUG_TRY(encoder(&b, ids, types, &x, err));
     SNUG_TRY(classifier(&b, x, &logits, err));
     return finish(&b, logits, err);
 }

@@ -34,7 +34,8 @@ typedef struct snug_bert_options {
     double norm_eps;
     double init_range; /* Deviation of new weights. */
     double dropout, attention_dropout, classifier_dropout;
-    double smoothing; /* Of the labels, in [0, 1). */
+    double smoothing;        /* Of the labels, in [0, 1). */
+    bool narrow_activations; /* The encoder's are stored as bf16; the head's one row stays f32. */
 } snug_bert_options;
 
 /** The sources' streams. */

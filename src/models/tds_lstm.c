@@ -368,19 +368,25 @@ static snug_status add_end(builder *b, snug_tensor_id target, snug_tensor_id mas
 
 static snug_status add_encoder(builder *b, snug_error *err)
 {
+    snug_status status = SNUG_OK;
+    b->graph->narrow = b->options->narrow_activations;
     for (int64_t i = 0; i < b->options->stage_count; i++) {
         const snug_tds_lstm_stage *stage = &b->options->stages[i];
         if (stage->conv_kernel > 0) {
-            SNUG_TRY(add_conv_layer(b, stage, err));
+            SNUG_TRY_DONE(add_conv_layer(b, stage, err));
         }
         for (int64_t k = 0; k < stage->blocks; k++) {
-            SNUG_TRY(add_tds_layer(b, stage, err));
+            SNUG_TRY_DONE(add_tds_layer(b, stage, err));
         }
     }
     if (b->options->projection > 0) {
-        SNUG_TRY(add_conv(b, "projection", 1, 1, b->options->projection, false, b->x, &b->x, err));
+        SNUG_TRY_DONE(
+            add_conv(b, "projection", 1, 1, b->options->projection, false, b->x, &b->x, err));
     }
-    return SNUG_OK;
+
+done:
+    b->graph->narrow = false;
+    return status;
 }
 
 /* One of the sources after the input, or none; `stream` is -1 when it is absent. */

@@ -42,6 +42,7 @@ typedef struct snug_tds_lstm_options {
     double norm_eps;
     double weight_mse, weight_mae; /**< loss = weight_mse * MSE + weight_mae * MAE. */
     bool has_mask;                 /**< Rows of the target may be invalid (stream "mask"). */
+    bool narrow_activations; /**< The encoder's are stored as bf16; decoder and its cache f32. */
 } snug_tds_lstm_options;
 
 /** The sources' streams in order; absent ones leave no gap. */

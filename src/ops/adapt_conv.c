@@ -12,7 +12,9 @@ snug_conv1d snug_unpack_conv1d(const snug_op_view *view, snug_kernel_isa isa, co
                          .channels = x->extent[1],
                          .filters = filters,
                          .taps = view->attrs->conv1d.kernel,
-                         .stride = view->attrs->conv1d.stride};
+                         .stride = view->attrs->conv1d.stride,
+                         .half_in = (view->narrow_inputs & 1U) != 0,
+                         .half_out = (view->narrow_outputs & 1U) != 0};
 }
 
 snug_tds_conv snug_unpack_tds_conv(const snug_op_view *view, snug_kernel_isa isa,
@@ -165,10 +167,10 @@ void snug_adapt_tds_conv_dw(const snug_kernel_call *call)
 int64_t snug_scratch_tds_conv_dw(const snug_op_view *view, int64_t samples, int32_t threads)
 {
     int64_t most = 0;
-    (void)threads;
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
         const snug_tds_conv c = snug_unpack_tds_conv(view, (snug_kernel_isa)isa, &view->input[0]);
-        most = snug_max_i64(most, snug_tds_conv_weight_gradient_scratch_bytes(&c, samples));
+        most =
+            snug_max_i64(most, snug_tds_conv_weight_gradient_scratch_bytes(&c, samples, threads));
     }
     return most + unwanted_bytes(view);
 }

@@ -162,18 +162,41 @@ void snug_adapt_regression_loss_grad(const snug_kernel_call *call)
                        call->outputs[0], call->parallel);
 }
 
+/* Of the sums; what a gradient that comes as rows takes is behind it. */
+static int64_t norm_scratch(const snug_op_view *view)
+{
+    const int64_t count = view->input_batched[0]
+                              ? view->attrs->square_norm.words * view->input[0].extent[1]
+                              : snug_shape_count(&view->input[0]);
+    return snug_optimizer_norm_scratch_bytes(count);
+}
+
 void snug_adapt_square_norm(const snug_kernel_call *call)
 {
-    double *sum = call->outputs[0];
-    *sum += snug_optimizer_square_norm(call->isa, snug_shape_count(&call->view->input[0]),
-                                       call->inputs[0], call->scratch, call->parallel);
+    snug_gradient_rows memory;
+    const int64_t words = call->view->attrs->square_norm.words;
+    double *sums = call->outputs[0];
+    double *sum = &sums[call->view->attrs->square_norm.slot];
+    const snug_gradient_rows *rows = snug_adapt_rows(
+        call, 0, words, (unsigned char *)call->scratch + norm_scratch(call->view), &memory);
+    if (rows != NULL) {
+        *sum += snug_optimizer_square_norm_rows(rows, call->scratch, call->parallel);
+    } else {
+        *sum += snug_optimizer_square_norm(call->isa, snug_shape_count(&call->view->input[0]),
+                                           call->inputs[0], call->scratch, call->parallel);
+    }
+}
+
+void snug_adapt_norm_total(const snug_kernel_call *call)
+{
+    double *total = call->outputs[0];
+    *total += snug_optimizer_norm_total(snug_shape_count(&call->view->input[0]), call->inputs[0]);
 }
 
 int64_t snug_scratch_square_norm(const snug_op_view *view, int64_t samples, int32_t threads)
 {
-    (void)samples;
-    (void)threads;
-    return snug_optimizer_norm_scratch_bytes(snug_shape_count(&view->input[0]));
+    return norm_scratch(view) +
+           snug_adapt_rows_scratch(view, 0, view->attrs->square_norm.words, samples, threads);
 }
 
 snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
@@ -191,9 +214,11 @@ snug_optimizer snug_unpack_optimizer(const snug_kernel_call *call)
                             .grad_scale = 1.0};
 }
 
-snug_optimizer snug_adapt_optimizer(const snug_kernel_call *call, const double *square_norm)
+snug_optimizer snug_adapt_optimizer(const snug_kernel_call *call, const double *square_norm,
+                                    snug_gradient_rows *rows)
 {
     snug_optimizer o = snug_unpack_optimizer(call);
+    o.rows = snug_adapt_rows(call, 1, call->view->input[0].extent[0], call->scratch, rows);
     if (square_norm != NULL && call->step->clip_norm > 0.0) {
         o.grad_scale = snug_optimizer_clip_scale(*square_norm, call->step->clip_norm);
     }
@@ -202,7 +227,8 @@ snug_optimizer snug_adapt_optimizer(const snug_kernel_call *call, const double *
 
 void snug_adapt_adamw(const snug_kernel_call *call)
 {
-    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[4]);
+    snug_gradient_rows rows;
+    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[4], &rows);
     const int64_t count = snug_shape_count(&call->view->input[0]);
     if (call->view->attrs->optimizer.adam_l2) {
         snug_optimizer_adam(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
@@ -215,7 +241,8 @@ void snug_adapt_adamw(const snug_kernel_call *call)
 
 void snug_adapt_sgd(const snug_kernel_call *call)
 {
-    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[3]);
+    snug_gradient_rows rows;
+    const snug_optimizer o = snug_adapt_optimizer(call, call->inputs[3], &rows);
     snug_optimizer_sgd(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
                        call->inputs[1], call->outputs[1], call->parallel);
 }

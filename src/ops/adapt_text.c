@@ -40,6 +40,8 @@ snug_dropout snug_unpack_dropout(const snug_kernel_call *call)
                 .epoch = step->epoch,
                 .position = step->first_position + call->first,
                 .stream = call->view->attrs->dropout.stream},
+        .half_in = (call->view->narrow_inputs & 1U) != 0,
+        .half_out = (call->view->narrow_outputs & 1U) != 0,
     };
 }
 
@@ -84,6 +86,13 @@ void snug_adapt_embed_dw(const snug_kernel_call *call)
         .words = call->outputs[0], .positions = call->outputs[1], .types = call->outputs[2]};
     snug_embed_backward(&embed, call->inputs[2], call->inputs[0], call->inputs[1], &gradients,
                         call->scratch, call->parallel);
+}
+
+void snug_adapt_embed_rows(const snug_kernel_call *call)
+{
+    const snug_embed embed = snug_unpack_embed(call);
+    snug_embed_rows(&embed, call->inputs[1], call->inputs[0], call->outputs[0], call->outputs[1],
+                    call->parallel);
 }
 
 int64_t snug_scratch_embed_dw(const snug_op_view *view, int64_t samples, int32_t threads)

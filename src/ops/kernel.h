@@ -28,7 +28,7 @@ typedef struct snug_kernel_call {
     int64_t count;            /* Samples of this call; batched pointers point at the first. */
     const void *inputs[SNUG_NODE_INPUTS_MAX]; /* NULL: an optional input left out. */
     void *outputs[SNUG_NODE_OUTPUTS_MAX];     /* NULL: nobody reads it. */
-    void *scratch;                            /* op->scratch_bytes, aligned to SNUG_ALIGN. */
+    void *scratch;                            /* snug_op_scratch_bytes(), aligned to SNUG_ALIGN. */
     const snug_parallel *parallel;
     snug_kernel_isa isa;
     const snug_step_context *step;
@@ -40,10 +40,20 @@ typedef void (*snug_kernel)(const snug_kernel_call *call);
 snug_kernel snug_kernel_find(const snug_op *op);
 
 /**
- * The reference kernel of a row: plain C over doubles. Every f32 tensor of the call is an array of
- * double there; other types are as they are. It is the definition of right.
+ * What runs a node with its tensors as they are stored: the row's fast kernel, or around it the one
+ * that widens bf16 inputs and rounds bf16 outputs. NULL for sources and sinks.
+ */
+snug_kernel snug_kernel_of(const snug_op_view *view);
+
+/**
+ * The reference kernel of a row: plain C over doubles. Every f32 or bf16 tensor of the call is an
+ * array of double there; other types are as they are. It is the definition of right, and so is
+ * snug_kernel_reference_round() behind it.
  */
 snug_kernel snug_kernel_reference(const snug_op *op);
+
+/** Rounds the outputs of a reference call that the node stores as bf16. */
+void snug_kernel_reference_round(const snug_kernel_call *call);
 
 /** Bytes of scratch that the reference kernel of the view's row needs, whatever the samples. */
 int64_t snug_kernel_reference_scratch(const snug_op_view *view);

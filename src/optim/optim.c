@@ -147,6 +147,13 @@ static snug_status add_states(snug_graph *graph, const parameter_plan *plan,
     return SNUG_OK;
 }
 
+/* The words of a gradient that is kept as rows (embed_rows makes both); -1: it is dense. */
+static snug_tensor_id words_of(const snug_graph *graph, snug_tensor_id gradient)
+{
+    const snug_tensor *tensor = &graph->tensors[gradient];
+    return tensor->batched ? graph->nodes[tensor->producer].outputs[1] : SNUG_TENSOR_NONE;
+}
+
 /* `total` is -1 where nothing is clipped: then the update waits for its own gradient alone. States
  * were added with their parameter's name and are found by it. */
 static snug_status add_update(snug_graph *graph, int64_t kind, const snug_optim_options *options,
@@ -157,7 +164,8 @@ static snug_status add_update(snug_graph *graph, int64_t kind, const snug_optim_
     const snug_attrs attrs = {
         .optimizer = {.adam_l2 = kind == ADAM,
                       .no_decay = options->keep_vectors && w->shape.rank < 2}};
-    snug_tensor_id inputs[STATES_MAX + 3] = {parameter, w->gradient};
+    const snug_tensor_id words = words_of(graph, w->gradient);
+    snug_tensor_id inputs[STATES_MAX + 4] = {parameter, w->gradient};
     snug_tensor_id outputs[SNUG_NODE_OUTPUTS_MAX] = {parameter};
     char name[SNUG_NAME_BYTES + 16];
     snug_node_id node = -1;
@@ -170,37 +178,36 @@ static snug_status add_update(snug_graph *graph, int64_t kind, const snug_optim_
         outputs[1 + i] = inputs[2 + i];
     }
     inputs[2 + plan.count] = total;
+    inputs[3 + plan.count] = words;
     (void)snprintf(name, sizeof name, "%s.update", w->name);
-    return snug_graph_node(graph, plan.op, name, &attrs, inputs, plan.count + 3, outputs, &node,
-                           err);
+    return snug_graph_node(graph, plan.op, name, &attrs, inputs, plan.count + (words < 0 ? 3 : 4),
+                           outputs, &node, err);
 }
 
-static snug_status add_norm(snug_graph *graph, snug_tensor_id parameter, snug_tensor_id total,
+/* Gradients before that of `parameter`, in the order of their parameters. */
+static int64_t slot_of(const snug_graph *graph, snug_tensor_id parameter)
+{
+    int64_t slot = 0;
+    for (snug_tensor_id t = 0; t < parameter; t++) {
+        slot += graph->tensors[t].gradient >= 0 ? 1 : 0;
+    }
+    return slot;
+}
+
+static snug_status add_norm(snug_graph *graph, snug_tensor_id parameter, snug_tensor_id norms,
                             snug_error *err)
 {
     char name[SNUG_NAME_BYTES + 16];
     snug_node_id node = -1;
+    const snug_tensor_id gradient = graph->tensors[parameter].gradient;
+    const snug_tensor_id inputs[2] = {gradient, words_of(graph, gradient)};
+    const snug_attrs attrs = {
+        .square_norm = {.slot = slot_of(graph, parameter),
+                        .slots = snug_shape_count(&graph->tensors[norms].shape),
+                        .words = graph->tensors[parameter].shape.extent[0]}};
     (void)snprintf(name, sizeof name, "%s.norm", graph->tensors[parameter].name);
-    return snug_graph_node(graph, "square_norm", name, NULL, &graph->tensors[parameter].gradient, 1,
-                           &total, &node, err);
-}
-
-/* Clipping: nothing is updated before all gradients are there. */
-static snug_status attach_clipped(snug_graph *graph, int64_t kind,
-                                  const snug_optim_options *options, snug_tensor_id tensors,
-                                  snug_tensor_id total, snug_error *err)
-{
-    for (snug_tensor_id t = 0; t < tensors; t++) {
-        if (graph->tensors[t].gradient >= 0) {
-            SNUG_TRY(add_norm(graph, t, total, err));
-        }
-    }
-    for (snug_tensor_id t = 0; t < tensors; t++) {
-        if (graph->tensors[t].gradient >= 0) {
-            SNUG_TRY(add_update(graph, kind, options, t, total, err));
-        }
-    }
-    return SNUG_OK;
+    return snug_graph_node(graph, "square_norm", name, &attrs, inputs, inputs[1] < 0 ? 1 : 2,
+                           &norms, &node, err);
 }
 
 /* Whether no node after `node` adds to the gradient. */
@@ -216,23 +223,63 @@ static bool is_last_adder(const snug_graph *graph, int64_t node, int64_t nodes,
     return last;
 }
 
-/* Without clipping: in the order in which the backward pass completes the gradients, so that each
- * can be measured, used and forgotten before the next is there. */
-static snug_status attach_unclipped(snug_graph *graph, int64_t kind,
-                                    const snug_optim_options *options, snug_tensor_id total,
-                                    snug_error *err)
+/* What is appended for a gradient. */
+typedef struct attachment {
+    int64_t kind;
+    const snug_optim_options *options;
+    bool norm, update;
+    snug_tensor_id norms; /* Every norm adds to its slot. */
+    snug_tensor_id total; /* -1: the update does not wait for it. */
+} attachment;
+
+/* For each gradient, in the order in which the backward pass completes them, so that it can be
+ * measured, used and forgotten before the next is there. `nodes` are those of the pass. */
+static snug_status attach_each(snug_graph *graph, const attachment *a, int64_t nodes,
+                               snug_error *err)
 {
-    const int64_t nodes = graph->node_count;
     for (int64_t n = 0; n < nodes; n++) {
         for (int32_t o = 0; o < graph->nodes[n].output_count; o++) {
             const snug_tensor_id t = graph->nodes[n].outputs[o];
-            if (t >= 0 && graph->tensors[t].kind == SNUG_TENSOR_GRADIENT &&
-                is_last_adder(graph, n, nodes, t)) {
-                SNUG_TRY(add_norm(graph, graph->tensors[t].of, total, err));
-                SNUG_TRY(
-                    add_update(graph, kind, options, graph->tensors[t].of, SNUG_TENSOR_NONE, err));
+            if (t < 0 || graph->tensors[t].kind != SNUG_TENSOR_GRADIENT ||
+                !is_last_adder(graph, n, nodes, t)) {
+                continue;
+            }
+            const snug_tensor_id parameter = graph->tensors[t].of;
+            if (graph->tensors[parameter].gradient != t) {
+                continue; /* The words of rows. */
+            }
+            if (a->norm) {
+                SNUG_TRY(add_norm(graph, parameter, a->norms, err));
+            }
+            if (a->update) {
+                SNUG_TRY(add_update(graph, a->kind, a->options, parameter, a->total, err));
             }
         }
+    }
+    return SNUG_OK;
+}
+
+/* With clipping all norms and their total come before the first update. */
+static snug_status attach_all(snug_graph *graph, int64_t kind, const snug_optim_options *options,
+                              snug_tensor_id norms, snug_tensor_id total, snug_error *err)
+{
+    const bool clips = options->clip_norm > 0.0;
+    const int64_t nodes = graph->node_count;
+    snug_node_id node = -1;
+    attachment a = {.kind = kind,
+                    .options = options,
+                    .norm = true,
+                    .update = !clips,
+                    .norms = norms,
+                    .total = SNUG_TENSOR_NONE};
+    SNUG_TRY(attach_each(graph, &a, nodes, err));
+    SNUG_TRY(snug_graph_node(graph, "norm_total", SNUG_OPTIM_TOTAL_NAME ".sum", NULL, &norms, 1,
+                             &total, &node, err));
+    if (clips) {
+        a.norm = false;
+        a.update = true;
+        a.total = total;
+        SNUG_TRY(attach_each(graph, &a, nodes, err));
     }
     return SNUG_OK;
 }
@@ -244,8 +291,15 @@ snug_status snug_optim_attach(snug_graph *graph, const snug_optim_options *optio
     const int64_t tensors_before = graph->tensor_count;
     const snug_tensor_id tensors = (snug_tensor_id)tensors_before;
     const int64_t kind = find_name(options->name);
+    const int64_t gradients = slot_of(graph, tensors);
+    snug_tensor_id norms = SNUG_TENSOR_NONE;
     snug_tensor_id total = SNUG_TENSOR_NONE;
     SNUG_TRY(snug_optim_check(options, err));
+    if (gradients == 0) {
+        return SNUG_FAIL(err, SNUG_CODE_USAGE, "no parameter has a gradient: nothing to train");
+    }
+    SNUG_TRY_DONE(snug_graph_state(graph, SNUG_OPTIM_NORMS_NAME, SNUG_F64, snug_shape_1(gradients),
+                                   SNUG_TENSOR_NONE, &norms, err));
     SNUG_TRY_DONE(snug_graph_state(graph, SNUG_OPTIM_TOTAL_NAME, SNUG_F64, (snug_shape){.rank = 0},
                                    SNUG_TENSOR_NONE, &total, err));
     /* States in the order of their parameters, whatever the order of the updates: checkpoints and
@@ -256,12 +310,7 @@ snug_status snug_optim_attach(snug_graph *graph, const snug_optim_options *optio
             SNUG_TRY_DONE(add_states(graph, &plan, t, err));
         }
     }
-    SNUG_TRY_DONE(options->clip_norm > 0.0
-                      ? attach_clipped(graph, kind, options, tensors, total, err)
-                      : attach_unclipped(graph, kind, options, total, err));
-    if (graph->node_count == nodes_before) {
-        SNUG_FAIL_DONE(err, SNUG_CODE_USAGE, "no parameter has a gradient: nothing to train");
-    }
+    SNUG_TRY_DONE(attach_all(graph, kind, options, norms, total, err));
 
 done:
     if (snug_failed(status)) {

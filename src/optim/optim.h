@@ -33,16 +33,19 @@ SNUG_MUST_CHECK snug_status snug_optim_check(const snug_optim_options *options, 
 
 /** The f64 tensor that holds the sum of squares of all gradients of the step. */
 #define SNUG_OPTIM_TOTAL_NAME "gradient_square_norm"
+/** The f64 tensor [gradients] that holds each gradient's, in the order of the parameters. */
+#define SNUG_OPTIM_NORMS_NAME "gradient_square_norms"
 
 /**
  * Appends, for every parameter that has a gradient: its states ("<name>.m", "<name>.v",
  * "<name>.momentum"; adamw8: codes there and "<name>.m.scale", "<name>.v.scale"; adafactor:
  * "<name>.v.row" and "<name>.v.column", or "<name>.v" for one axis), in the order of the
- * parameters, a square_norm node and an update node.
+ * parameters, a square_norm node and an update node; and one node that adds up the norms.
  *
- * With clipping all norms come first, in the order of the parameters, and every update reads their
- * total. Without, each norm stands before its update, in the order in which the backward pass
- * completes the gradients, and no update waits for another's gradient; the total is for reports.
+ * Norms and updates are in the order in which the backward pass completes the gradients, and each
+ * norm has a place of its own, so that their total does not depend on that order. With clipping all
+ * norms and the total come first, and every update reads the total. Without, each norm stands
+ * before its update, no update waits for another's gradient, and the total is for reports.
  *
  * The graph must be through snug_graph_backward(). On failure the graph is as before.
  */

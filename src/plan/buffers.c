@@ -86,7 +86,7 @@ snug_status snug_buffers_lifetimes(const snug_plan_problem *problem, snug_progra
             touch(buffer, 0, buffer->last);
         }
         /* Who reads the loss, and gradients that no update reads, is outside the program. */
-        if (buffer->global || (gradient && !problem->updated[buffer->tensor])) {
+        if ((buffer->global || gradient) && !problem->updated[buffer->tensor]) {
             touch(buffer, buffer->first, end);
         }
     }

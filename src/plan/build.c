@@ -47,7 +47,7 @@ bool snug_plan_choice_valid(const snug_plan_problem *problem, const snug_plan_ch
                 continue;
             }
             const bool backward = problem->graph->nodes[n].phase == SNUG_PHASE_BACKWARD;
-            const bool apart = segment->mode != SNUG_KEEP_FUSED && problem->mode == SNUG_PLAN_TRAIN;
+            const bool apart = segment->mode != SNUG_KEEP_FUSED && snug_plan_trains(problem->mode);
             const int64_t forward_tile = segment->forward_tile;
             const int64_t backward_tile = apart ? segment->backward_tile : forward_tile;
             if ((!backward && forward_tile % group != 0 && forward_tile != micro) ||

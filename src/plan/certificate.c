@@ -275,7 +275,7 @@ static snug_status read_sizes(reader *r, snug_program *p, snug_error *err)
     SNUG_TRY(expect(r, SNUG_JSON_OBJECT_BEGIN, NULL, err));
     SNUG_TRY(expect_key(r, "schema", err));
     SNUG_TRY(expect_text(r, SNUG_JSON_STRING, schema, SNUG_CODE_FORMAT, err));
-    SNUG_TRY(read_size(r, "mode", SNUG_PLAN_PREDICT, &mode, err));
+    SNUG_TRY(read_size(r, "mode", SNUG_PLAN_APPLY, &mode, err));
     SNUG_TRY(read_size(r, "batch", INT64_C(1) << 24, &p->batch, err));
     SNUG_TRY(read_size(r, "micro_batch", INT64_C(1) << 24, &p->micro_batch, err));
     SNUG_TRY(read_size(r, "threads", SNUG_THREADS_MAX, &threads, err));
@@ -481,6 +481,71 @@ snug_status snug_certificate_read(const char *json, int64_t bytes, const snug_gr
     SNUG_TRY_DONE(read_buffers(&r, &p, err));
     SNUG_TRY_DONE(read_segments(&r, &p, err));
     *out = p;
+
+done:
+    if (snug_failed(status)) {
+        snug_arena_rewind(arena, start);
+    }
+    return status;
+}
+
+int64_t snug_certificate_step_bytes(const snug_step_plan *step, const snug_graph *graph)
+{
+    const int64_t bytes = snug_certificate_bytes(&step->train, graph);
+    return step->passes > 1 ? bytes + snug_certificate_bytes(&step->measure, graph) : bytes;
+}
+
+void snug_certificate_write_step(const snug_step_plan *step, const snug_graph *graph,
+                                 snug_text *out)
+{
+    if (step->passes > 1) {
+        snug_text_add(out, "[");
+        snug_certificate_write(&step->measure, graph, out);
+        snug_text_add(out, ",\n");
+    }
+    snug_certificate_write(&step->train, graph, out);
+    if (step->passes > 1) {
+        snug_text_add(out, "]\n");
+    }
+}
+
+/* The next element of the array at hand, which must be an object: from where to where it goes. */
+static snug_status find_element(snug_json_reader *json, int64_t *out_first, int64_t *out_end,
+                                snug_error *err)
+{
+    snug_json_event event;
+    const int32_t depth = json->depth;
+    SNUG_TRY(snug_json_expect(json, SNUG_JSON_OBJECT_BEGIN, "a certificate", &event, err));
+    *out_first = event.offset;
+    while (json->depth > depth) {
+        SNUG_TRY(snug_json_next(json, &event, err));
+    }
+    *out_end = json->position;
+    return SNUG_OK;
+}
+
+snug_status snug_certificate_read_step(const char *json, int64_t bytes, const snug_graph *graph,
+                                       snug_arena *arena, snug_step_plan *out, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(arena);
+    snug_json_reader all;
+    snug_json_event event;
+    snug_step_plan step = {.passes = 1};
+    int64_t first = 0, end = bytes;
+    snug_json_reader_init(&all, json, bytes);
+    SNUG_TRY_DONE(snug_json_next(&all, &event, err));
+    if (event.kind == SNUG_JSON_ARRAY_BEGIN) {
+        step.passes = 2;
+        SNUG_TRY_DONE(find_element(&all, &first, &end, err));
+        SNUG_TRY_DONE(
+            snug_certificate_read(json + first, end - first, graph, arena, &step.measure, err));
+        SNUG_TRY_DONE(find_element(&all, &first, &end, err));
+        SNUG_TRY_DONE(snug_json_expect(&all, SNUG_JSON_ARRAY_END, "two certificates", &event, err));
+        SNUG_TRY_DONE(snug_json_expect(&all, SNUG_JSON_END, "two certificates", &event, err));
+    }
+    SNUG_TRY_DONE(snug_certificate_read(json + first, end - first, graph, arena, &step.train, err));
+    *out = step;
 
 done:
     if (snug_failed(status)) {

@@ -3,7 +3,7 @@
 #define SNUG_PLAN_CERTIFICATE_H
 
 #include "base/text.h"
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 /** Bytes that surely hold the certificate of a program. */
 int64_t snug_certificate_bytes(const snug_program *program, const snug_graph *graph);
@@ -27,5 +27,17 @@ void snug_certificate_write(const snug_program *program, const snug_graph *graph
 SNUG_MUST_CHECK snug_status snug_certificate_read(const char *json, int64_t bytes,
                                                   const snug_graph *graph, snug_arena *arena,
                                                   snug_program *out, snug_error *err);
+
+/** Bytes that surely hold the certificate of a step. */
+int64_t snug_certificate_step_bytes(const snug_step_plan *step, const snug_graph *graph);
+
+/** Writes the certificate of a step: its program's, or an array of those of both passes. */
+void snug_certificate_write_step(const snug_step_plan *step, const snug_graph *graph,
+                                 snug_text *out);
+
+/** Reads one or the other, as snug_certificate_read() does. */
+SNUG_MUST_CHECK snug_status snug_certificate_read_step(const char *json, int64_t bytes,
+                                                       const snug_graph *graph, snug_arena *arena,
+                                                       snug_step_plan *out, snug_error *err);
 
 #endif

@@ -36,6 +36,9 @@ uint64_t snug_cost_kind(const snug_op_view *view)
         hash = snug_hash64_mix(hash, own.node->outputs[o] >= 0 ? 1U : 0U);
         hash = mix_shape(hash, &own.output[o]);
     }
+    if (own.narrow_inputs != 0 || own.narrow_outputs != 0) {
+        hash = snug_hash64_mix(snug_hash64_mix(hash, own.narrow_inputs), own.narrow_outputs);
+    }
     return hash;
 }
 

@@ -211,7 +211,7 @@ static int32_t list_loops(const snug_plan_problem *p, const snug_plan_choice *ch
 {
     int32_t count = 0;
     const int32_t last = choice->segment_count - 1;
-    const bool train = p->mode == SNUG_PLAN_TRAIN;
+    const bool train = snug_plan_trains(p->mode);
     for (int32_t s = 0; s <= last; s++) {
         const snug_plan_segment *segment = &choice->segments[s];
         loops[count++] = (snug_emit_loop){
@@ -376,7 +376,7 @@ static snug_status buffer_of(assembly *a, const snug_emit_loop *loop, int32_t in
     const bool home = p->producer[t] >= 0 && snug_emit_native(a->e, loop, p->producer[t]);
     const bool whole = snug_emit_reads_whole(a->e, loop, t) || (home && a->e->whole[t]);
     snug_plan_buffer model = {.tensor = t, .category = category_of(p, t)};
-    if (batched && !whole && p->place[t] != SNUG_PLACE_GLOBAL) {
+    if (batched && !whole && !snug_problem_global(p, t)) {
         if (writes && !main_output && a->read_loop[t] != index) {
             *out = -1;
             return SNUG_OK;
@@ -396,7 +396,7 @@ static snug_status buffer_of(assembly *a, const snug_emit_loop *loop, int32_t in
         return SNUG_OK;
     }
     if (a->fixed[t] < 0) {
-        model.global = p->place[t] == SNUG_PLACE_GLOBAL;
+        model.global = snug_problem_global(p, t);
         model.whole = batched && !model.global;
         model.persistent = p->place[t] == SNUG_PLACE_PERSISTENT;
         model.samples = !batched ? 0 : model.global ? p->batch : a->choice->micro_batch;
@@ -596,14 +596,14 @@ snug_status snug_emit_program(snug_emitter *emitter, const snug_plan_choice *cho
     for (int32_t l = loop_count - 1; l >= 0; l--) {
         SNUG_TRY_DONE(snug_emit_loop_nodes(emitter, &loops[l], err));
     }
-    if (p->mode == SNUG_PLAN_TRAIN) {
+    if (snug_plan_trains(p->mode)) {
         SNUG_TRY_DONE(add_updates(emitter, choice, loops, &loop_count, err));
     }
     SNUG_TRY_DONE(copy_choice(p, choice, arena, &program, err));
     SNUG_TRY_DONE(allocate(&a, loops, loop_count, arena, err));
     SNUG_TRY_DONE(add_persistent(&a, err));
     program.loop_count = loop_count;
-    program.update_first_loop = p->mode == SNUG_PLAN_TRAIN ? loop_count - 1 : loop_count;
+    program.update_first_loop = snug_plan_trains(p->mode) ? loop_count - 1 : loop_count;
     for (int32_t l = 0; l < loop_count; l++) {
         SNUG_TRY_DONE(write_loop(&a, &loops[l], l, err));
     }

@@ -247,8 +247,8 @@ void snug_plan_explain(const snug_program *program, const snug_graph *graph, snu
         const snug_plan_segment *segment = &program->segments[s];
         snug_text_say(out, "  stages %3d to %3d  ", segment->stage_first, segment->stage_last);
         snug_text_cell(out, -28,
-                       snug_translated(program->mode == SNUG_PLAN_TRAIN ? mode_text(segment->mode)
-                                                                        : "forward"));
+                       snug_translated(snug_plan_trains(program->mode) ? mode_text(segment->mode)
+                                                                       : "forward"));
         snug_text_say(out, "  tile %lld", (long long)segment->forward_tile);
         if (segment->backward_tile > 0) {
             snug_text_add(out, " / %lld%s", (long long)segment->backward_tile,
@@ -263,7 +263,19 @@ void snug_plan_explain(const snug_program *program, const snug_graph *graph, snu
     }
 }
 
-enum { PICTURE_WIDTH = 1200, PICTURE_HEIGHT = 700, PICTURE_MARGIN = 60 };
+enum {
+    PICTURE_WIDTH = SNUG_PLAN_PICTURE_WIDTH,
+    PICTURE_HEIGHT = SNUG_PLAN_PICTURE_HEIGHT,
+    PICTURE_MARGIN = 60
+};
+
+/* What the title says of a program that is not a whole step. */
+static const char *pass_text(snug_plan_mode mode)
+{
+    return mode == SNUG_PLAN_MEASURE ? "first pass, measures gradients: "
+           : mode == SNUG_PLAN_APPLY ? "second pass, applies them: "
+                                     : "";
+}
 
 static const char *const colours[SNUG_CATEGORY_COUNT] = {
     [SNUG_CATEGORY_WEIGHTS] = "#4e79a7",   [SNUG_CATEGORY_GRADIENTS] = "#f28e2b",
@@ -309,10 +321,11 @@ void snug_plan_picture(const snug_program *program, const snug_graph *graph, snu
                   "font-family=\"sans-serif\">\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n",
                   PICTURE_WIDTH, PICTURE_HEIGHT, PICTURE_WIDTH, PICTURE_HEIGHT);
     snug_text_add(out,
-                  "<text x=\"%d\" y=\"24\" font-size=\"14\">arena %s, batch %lld, "
+                  "<text x=\"%d\" y=\"24\" font-size=\"14\">%sarena %s, batch %lld, "
                   "micro-batch %lld</text>\n",
-                  PICTURE_MARGIN, snug_size_text(program->arena_bytes, size),
-                  (long long)program->batch, (long long)program->micro_batch);
+                  PICTURE_MARGIN, pass_text(program->mode),
+                  snug_size_text(program->arena_bytes, size), (long long)program->batch,
+                  (long long)program->micro_batch);
     for (int32_t k = 0; k < SNUG_CATEGORY_RUNTIME; k++) {
         snug_text_add(out,
                       "<rect x=\"%d\" y=\"34\" width=\"12\" height=\"12\" fill=\"%s\"/>"

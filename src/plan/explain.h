@@ -6,7 +6,11 @@
 #include "base/text.h"
 #include "plan/plan.h"
 
-enum { SNUG_PLAN_CONSUMERS_MAX = 3 };
+enum {
+    SNUG_PLAN_CONSUMERS_MAX = 3,
+    SNUG_PLAN_PICTURE_WIDTH = 1200,
+    SNUG_PLAN_PICTURE_HEIGHT = 700
+};
 
 /** One large consumer at the peak. */
 typedef struct snug_plan_consumer {

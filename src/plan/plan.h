@@ -80,9 +80,22 @@ typedef struct snug_plan_segment {
 
 typedef enum snug_plan_mode {
     SNUG_PLAN_TRAIN,
-    SNUG_PLAN_EVAL,   /* Forward with the loss and the sinks. */
-    SNUG_PLAN_PREDICT /* Forward up to the sinks: no targets are read. */
+    SNUG_PLAN_EVAL,    /* Forward with the loss and the sinks. */
+    SNUG_PLAN_PREDICT, /* Forward up to the sinks: no targets are read. */
+    SNUG_PLAN_MEASURE, /* The first of two passes of a training step: of the updates only those that
+                          measure gradients (snug_graph_measures). */
+    SNUG_PLAN_APPLY,   /* The second: all the other updates; they read what the first measured. */
+    SNUG_PLAN_MODES
 } snug_plan_mode;
+
+/** Forward, backward and updates, in one pass or as one of two. */
+static inline bool snug_plan_trains(snug_plan_mode mode)
+{
+    return mode != SNUG_PLAN_EVAL && mode != SNUG_PLAN_PREDICT;
+}
+
+/** Whether an update node runs in a program of that mode. */
+bool snug_plan_updates(snug_plan_mode mode, const snug_graph *graph, const snug_node *node);
 
 /**
  * A program over the arena:
@@ -152,6 +165,20 @@ typedef struct snug_cost_model {
 /** Figures of an ordinary AVX2 core, times `threads`; for when nothing was measured. */
 snug_cost_model snug_cost_model_default(int32_t threads);
 
+/**
+ * What searches of one graph, batch and cost model find whatever the budget is: kept by the caller,
+ * it spares them when another budget is asked for. Programs are the same with it and without.
+ */
+typedef struct snug_plan_memo {
+    /* Where it is kept; another than those of the request. May be NULL for `smallest`, which keeps
+     * nothing. */
+    snug_arena *arena;
+    struct snug_plan_front *fronts[SNUG_PLAN_MODES]; /* NULL: not searched so far. */
+    bool share; /* While all programs of a step are planned: what was measured for one stays in the
+                   request's scratch, for the others. */
+    const struct snug_segments *segments; /* That; else NULL. */
+} snug_plan_memo;
+
 typedef struct snug_plan_request {
     snug_graph *graph; /* Variants are changed during the call and restored before it returns. */
     snug_plan_mode mode;
@@ -160,17 +187,25 @@ typedef struct snug_plan_request {
     int64_t budget_bytes;         /* Of the arena; 0: no limit. */
     int64_t persistent_bytes_min; /* Of the training program, when this one shares its arena: its
                                      parameters and states are left alone. 0: nothing to share. */
+    /* Only the least bytes are asked for, not the fastest within some: a small part of the search.
+     * What it finds can be larger by a little than the smallest plan of a whole search. */
+    bool smallest;
+    /* Of a plan that fits nobody asks how small it could be: minimum_arena_bytes may then be larger
+     * than it is for others. Programs are the same. */
+    bool brief;
     bool straight; /* Everything kept, no tiles, no search: what a plain program would do. */
     bool poison;   /* Room for canaries; the executor then poisons what dies. */
     const snug_cost_model *costs; /* NULL: the defaults. */
-    snug_arena *scratch; /* Temporary memory, rewound at the end. NULL: `arena`, and it stays. */
+    snug_arena *scratch;  /* Temporary memory, rewound at the end. NULL: `arena`, and it stays. */
+    snug_plan_memo *memo; /* NULL: nothing is known, and nothing is kept; else with scratch. */
 } snug_plan_request;
 
 /** One point of the curve memory -> time: the fastest plan found for that many bytes. */
 typedef struct snug_plan_point {
     int64_t arena_bytes;
-    double seconds;
-    int64_t micro_batch;
+    double seconds;      /* Of all passes. */
+    int64_t micro_batch; /* Of the pass that updates. */
+    int32_t passes;      /* 1 or 2. */
 } snug_plan_point;
 
 enum { SNUG_PLAN_POINTS_MAX = 256 };
@@ -178,8 +213,10 @@ enum { SNUG_PLAN_POINTS_MAX = 256 };
 /** What the search found beside the plan itself. */
 typedef struct snug_plan_facts {
     int64_t minimum_arena_bytes;   /* Of the smallest plan; smaller budgets are refused. */
+    int64_t bound_arena_bytes;     /* The smallest plan cannot be below it. */
     int64_t unlimited_arena_bytes; /* Of the fastest plan. */
     double unlimited_seconds;
+    double seconds; /* Of the program chosen; 0: none fits. */
     int32_t stage_count;
     int32_t point_count;
     snug_plan_point points[SNUG_PLAN_POINTS_MAX]; /* Ascending bytes, descending seconds. */
@@ -192,7 +229,7 @@ typedef struct snug_plan_facts {
  *
  * @param request       What to plan; borrowed for the call.
  * @param arena         Where the program is put.
- * @param[out] out      The program; untouched on failure.
+ * @param[out] out      The program; untouched on failure. NULL: only facts are wanted.
  * @param[out] facts    May be NULL; filled also when SNUG_CODE_BUDGET is returned.
  * @return SNUG_CODE_BUDGET: nothing fits; the message names the smallest arena that does and the
  *         three largest consumers at its peak. SNUG_CODE_UNSUPPORTED: a graph of a form that cannot

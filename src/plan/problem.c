@@ -27,6 +27,15 @@ snug_cost_model snug_cost_model_default(int32_t threads)
                              .call_seconds = call_seconds};
 }
 
+bool snug_plan_updates(snug_plan_mode mode, const snug_graph *graph, const snug_node *node)
+{
+    if (node->phase != SNUG_PHASE_UPDATE || !snug_plan_trains(mode)) {
+        return false;
+    }
+    return mode == SNUG_PLAN_TRAIN ||
+           snug_graph_measures(graph, node) == (mode == SNUG_PLAN_MEASURE);
+}
+
 static bool key_less(const int64_t *keys, int32_t a, int32_t b)
 {
     return keys[a] != keys[b] ? keys[a] < keys[b] : a < b;
@@ -122,8 +131,9 @@ static void find_active(snug_plan_problem *p)
         const snug_node *node = &graph->nodes[n];
         const bool sink = (node->op->flags & SNUG_OP_SINK) != 0;
         bool active = wanted[n];
-        if (p->mode == SNUG_PLAN_TRAIN) {
-            active = active || node->phase != SNUG_PHASE_FORWARD;
+        if (snug_plan_trains(p->mode)) {
+            active = active || node->phase == SNUG_PHASE_BACKWARD ||
+                     snug_plan_updates(p->mode, graph, node);
         } else {
             active = (active || sink) && node->phase == SNUG_PHASE_FORWARD;
         }
@@ -316,7 +326,7 @@ static double price(const snug_cost_model *model, const snug_op_view *view, uint
                     int64_t samples)
 {
     const snug_op *op = view->node->op;
-    const snug_cost cost = op->cost != NULL ? op->cost(view, samples) : (snug_cost){0};
+    const snug_cost cost = op->cost != NULL ? snug_op_cost(view, samples) : (snug_cost){0};
     double seconds = 0.0;
     if (model->point_count > 0 &&
         snug_cost_look_up(model->points, model->point_count, kind,
@@ -346,7 +356,6 @@ static snug_status fill_variant(snug_plan_problem *p, const snug_cost_model *mod
         p->bytes[(int64_t)variant * p->tensor_count + t] = snug_tensor_bytes(&graph->tensors[t]);
     }
     for (int32_t n = 0; n < p->node_count; n++) {
-        const snug_op *op = graph->nodes[n].op;
         snug_op_view view;
         if (!p->active[n]) {
             continue;
@@ -354,16 +363,18 @@ static snug_status fill_variant(snug_plan_problem *p, const snug_cost_model *mod
         snug_graph_view(graph, n, &view);
         p->group[n] = snug_max_i64(snug_graph_sample_group(graph, n), 1);
         for (int32_t o = 0; o < SNUG_NODE_OUTPUTS_MAX; o++) {
-            const bool has = o < graph->nodes[n].output_count && op->inplace != NULL;
-            const int32_t input = has ? op->inplace(&view, o) : -1;
+            const bool has = o < graph->nodes[n].output_count;
+            const int32_t input = has ? snug_op_inplace(&view, o) : -1;
             p->inplace[n * SNUG_NODE_OUTPUTS_MAX + o] = (int8_t)input;
         }
         const uint64_t kind = model->point_count > 0 ? snug_cost_kind(&view) : 0;
         for (int32_t k = 0; k < p->tile_count; k++) {
             const int64_t at = snug_problem_at(p, variant, n, k);
             p->seconds[at] = price(model, &view, kind, p->tiles[k]);
-            p->scratch[at] =
-                op->scratch_bytes != NULL ? op->scratch_bytes(&view, p->tiles[k], p->threads) : 0;
+            /* Updates are called without samples and may read those of the whole batch. */
+            p->scratch[at] = snug_op_scratch_bytes(
+                &view, graph->nodes[n].phase == SNUG_PHASE_UPDATE ? p->batch : p->tiles[k],
+                p->threads);
             if (p->scratch[at] < 0 || p->seconds[at] < 0) {
                 return SNUG_FAIL(err, SNUG_CODE_LIMIT, "'%s' has no valid cost at %lld samples",
                                  graph->nodes[n].name, (long long)p->tiles[k]);

@@ -3,6 +3,7 @@
 #ifndef SNUG_PLAN_PROBLEM_H
 #define SNUG_PLAN_PROBLEM_H
 
+#include "base/checked.h"
 #include "plan/plan.h"
 
 enum { SNUG_PLAN_TILES_MAX = 64, SNUG_PLAN_MICROS_MAX = 32, SNUG_PLAN_VARIANTS_MAX = 16 };
@@ -11,7 +12,8 @@ enum { SNUG_PLAN_TILES_MAX = 64, SNUG_PLAN_MICROS_MAX = 32, SNUG_PLAN_VARIANTS_M
 typedef enum snug_place {
     SNUG_PLACE_UNUSED,     /* No active node touches it. */
     SNUG_PLACE_PERSISTENT, /* Parameters, states. */
-    SNUG_PLACE_GRADIENT,   /* Of a parameter: zeroed, added to, read by updates. */
+    SNUG_PLACE_GRADIENT,   /* Of a parameter: zeroed, added to, read by updates; or batched, its
+                              rows: one buffer for the global batch. */
     SNUG_PLACE_GLOBAL,     /* Loss partials: one buffer for the global batch. */
     SNUG_PLACE_FORWARD,    /* Batched, made by a forward node or a source. */
     SNUG_PLACE_BACKWARD,   /* Batched, made by a backward node; never made twice. */
@@ -75,6 +77,20 @@ static inline int64_t snug_problem_at(const snug_plan_problem *p, int32_t varian
 
 /** Index of a tile in `tiles`; the tile must be there. */
 int32_t snug_problem_tile(const snug_plan_problem *problem, int64_t tile);
+
+/** Whether the samples of the whole global batch lie in one buffer. */
+static inline bool snug_problem_global(const snug_plan_problem *p, snug_tensor_id tensor)
+{
+    return p->place[tensor] == SNUG_PLACE_GLOBAL ||
+           (p->place[tensor] == SNUG_PLACE_GRADIENT && p->graph->tensors[tensor].batched);
+}
+
+/** Bytes of the buffer of a GRADIENT. */
+static inline int64_t snug_problem_gradient_bytes(const snug_plan_problem *p, snug_tensor_id tensor)
+{
+    const int64_t samples = snug_problem_global(p, tensor) ? p->batch : 1;
+    return snug_align_up(snug_problem_bytes(p, 0, tensor) * samples, SNUG_ALIGN);
+}
 
 /** Whether a node adds to one of its outputs. */
 static inline bool snug_problem_accumulates(const snug_node *node, int32_t output)

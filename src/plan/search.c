@@ -28,9 +28,19 @@ typedef struct candidate {
     snug_packing_effort effort; /* Spent on arena_bytes so far. */
 } candidate;
 
+/* All that was looked at, weighed and ranked: another budget has only to choose. */
+typedef struct snug_plan_front {
+    candidate *candidates;
+    int32_t *order;
+    int32_t candidate_count, rank_count;
+    int32_t smallest;    /* -1: not looked for so far. */
+    uint64_t chain_hash; /* Of what chains of training modes can differ in. */
+} snug_plan_front;
+
 typedef struct search {
     const snug_plan_request *request;
     snug_arena *scratch;
+    snug_arena *keep; /* Where choices lie: the memo's arena, else scratch. */
     snug_plan_problem problem;
     snug_emitter emitter;
     snug_segments segments;
@@ -39,9 +49,18 @@ typedef struct search {
     int32_t candidate_count;
     int32_t *order; /* Those that matter by ascending seconds. */
     int32_t rank_count;
+    int32_t smallest; /* Index of a candidate; -1: not known. */
+    uint64_t chain_hash;
+    snug_mark scratch_start; /* What is behind it is forgotten at the end. */
     snug_plan_point *solved; /* Peaks and seconds of all chains solved so far. */
     int32_t solved_count;
 } search;
+
+/* Whether what is found is kept for other budgets: only whole searches are. */
+static bool keeps(const snug_plan_request *request)
+{
+    return request->memo != NULL && !request->smallest && !request->straight;
+}
 
 static snug_status add_candidate(search *s, snug_error *err)
 {
@@ -65,7 +84,7 @@ static snug_status add_candidate(search *s, snug_error *err)
     if (s->candidate_count == CANDIDATES_MAX) {
         return SNUG_OK;
     }
-    SNUG_TRY(snug_arena_alloc(s->scratch, bytes, &memory, err));
+    SNUG_TRY(snug_arena_alloc(s->keep, bytes, &memory, err));
     memcpy(memory, choice->segments, (size_t)bytes);
     s->candidates[s->candidate_count++] = (candidate){.segments = memory,
                                                       .segment_count = choice->segment_count,
@@ -132,9 +151,10 @@ static snug_status search_micro(search *s, int64_t micro, snug_error *err)
     snug_chain_segment segments[SNUG_STAGES_MAX];
     snug_chain_answer answer = {.segments = segments};
     snug_chain_answer smallest = {.segments = segments};
+    const snug_mark start = snug_arena_mark(s->scratch);
     SNUG_TRY_DONE(snug_segments_chain(&s->segments, micro, s->scratch, &chain, err));
     SNUG_TRY_DONE(solve(s, &chain, micro, SNUG_CHAIN_SMALLEST, 0, INFINITY, &smallest, err));
-    if (!smallest.possible) {
+    if (!smallest.possible || s->request->smallest) {
         goto done;
     }
     SNUG_TRY_DONE(
@@ -161,6 +181,9 @@ static snug_status search_micro(search *s, int64_t micro, snug_error *err)
     }
 
 done:
+    if (s->keep != s->scratch) {
+        snug_arena_rewind(s->scratch, start);
+    }
     return status;
 }
 
@@ -209,23 +232,56 @@ static snug_status rank(search *s, snug_error *err)
     return SNUG_OK;
 }
 
+/* The segments, measured once for all training modes of a step. */
+static snug_status find_segments(search *s, snug_error *err)
+{
+    snug_plan_memo *memo = s->request->memo;
+    const snug_segments *g = &s->segments;
+    if (memo != NULL && memo->segments != NULL && snug_plan_trains(s->problem.mode)) {
+        SNUG_TRY(snug_segments_adapt(memo->segments, &s->emitter, s->scratch, &s->segments, err));
+    } else {
+        SNUG_TRY(snug_segments_measure(&s->emitter, true, s->scratch, &s->segments, err));
+    }
+    if (memo != NULL && memo->share && memo->segments == NULL) {
+        memo->segments = g;
+        s->scratch_start = snug_arena_mark(s->scratch);
+    }
+    s->chain_hash = snug_hash64_mix((uint64_t)g->persistent_bytes, (uint64_t)g->gradients_bytes);
+    s->chain_hash = snug_hash64_mix(s->chain_hash, (uint64_t)g->loss_bytes);
+    for (int32_t o = 0; o < g->option_count; o++) {
+        s->chain_hash = snug_hash64_mix(s->chain_hash, (uint64_t)g->options[o].gradients);
+    }
+    return SNUG_OK;
+}
+
+/* The candidates of the first pass, where the second has the same chains; false: it has not. */
+static bool take_alike(search *s)
+{
+    const snug_plan_memo *memo = s->request->memo;
+    const snug_plan_front *front = memo == NULL ? NULL : memo->fronts[SNUG_PLAN_MEASURE];
+    if (s->problem.mode != SNUG_PLAN_APPLY || memo == NULL || memo->segments == NULL ||
+        !keeps(s->request) || front == NULL || front->chain_hash != s->chain_hash) {
+        return false;
+    }
+    memcpy(s->candidates, front->candidates,
+           (size_t)front->candidate_count * sizeof *s->candidates);
+    s->candidate_count = front->candidate_count;
+    return true;
+}
+
 static snug_status search_all(search *s, snug_error *err)
 {
     const snug_plan_problem *p = &s->problem;
     void *memory = NULL;
-    SNUG_TRY(
-        snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(candidate), &memory, err));
-    s->candidates = memory;
-    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(int32_t), &memory, err));
-    s->order = memory;
     SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(snug_plan_point), &memory,
                               err));
     s->solved = memory;
     snug_plan_straight(p, &s->choice);
     SNUG_TRY(add_candidate(s, err));
     if (!s->request->straight) {
-        SNUG_TRY(snug_segments_measure(&s->emitter, true, s->scratch, &s->segments, err));
-        for (int32_t m = 0; m < p->micro_count; m++) {
+        SNUG_TRY(find_segments(s, err));
+        const bool alike = take_alike(s);
+        for (int32_t m = 0; m < p->micro_count && !alike; m++) {
             SNUG_TRY(search_micro(s, p->micros[m], err));
         }
     }
@@ -243,42 +299,112 @@ static snug_status fits(search *s, candidate *c, int64_t budget, bool *out, snug
     return SNUG_OK;
 }
 
-/* The smallest candidate; what could be smaller than the smallest so far is packed thoroughly. */
-static snug_status find_smallest(search *s, int32_t *out, snug_error *err)
+/* The smallest candidate as packed so far. */
+static int32_t smallest_so_far(const search *s)
 {
     int32_t best = s->order[0];
     for (int32_t i = 1; i < s->rank_count; i++) {
         const candidate *c = &s->candidates[s->order[i]];
         best = c->arena_bytes < s->candidates[best].arena_bytes ? s->order[i] : best;
     }
-    for (int32_t i = 0; i < s->rank_count; i++) {
+    return best;
+}
+
+/* The smallest candidate; what could be smaller than the smallest so far is packed thoroughly. */
+static snug_status find_smallest(search *s, snug_error *err)
+{
+    int32_t best = smallest_so_far(s);
+    /* From the slow end, where the bounds are lowest: what is found there spares the others. */
+    for (int32_t i = s->rank_count - 1; i >= 0; i--) {
         candidate *c = &s->candidates[s->order[i]];
         if (c->bound_bytes < s->candidates[best].arena_bytes) {
             SNUG_TRY(weigh(s, c, SNUG_PACKING_THOROUGH, err));
             best = c->arena_bytes < s->candidates[best].arena_bytes ? s->order[i] : best;
         }
     }
-    *out = best;
+    s->smallest = best;
     return SNUG_OK;
 }
 
+/* Keeps what was found, for other budgets. */
+static snug_status keep_front(const search *s, snug_error *err)
+{
+    snug_plan_memo *memo = s->request->memo;
+    const int64_t count = s->candidate_count;
+    void *memory = NULL;
+    SNUG_TRY(snug_arena_alloc(memo->arena, (int64_t)sizeof(snug_plan_front), &memory, err));
+    snug_plan_front *front = memory;
+    *front = (snug_plan_front){.candidate_count = s->candidate_count,
+                               .rank_count = s->rank_count,
+                               .smallest = s->smallest,
+                               .chain_hash = s->chain_hash};
+    SNUG_TRY(snug_arena_array(memo->arena, count, (int64_t)sizeof(candidate), &memory, err));
+    front->candidates = memory;
+    memcpy(front->candidates, s->candidates, (size_t)count * sizeof(candidate));
+    SNUG_TRY(snug_arena_array(memo->arena, count, (int64_t)sizeof(int32_t), &memory, err));
+    front->order = memory;
+    memcpy(front->order, s->order, (size_t)s->rank_count * sizeof(int32_t));
+    memo->fronts[s->problem.mode] = front;
+    return SNUG_OK;
+}
+
+static void load_front(search *s, const snug_plan_front *front)
+{
+    memcpy(s->candidates, front->candidates,
+           (size_t)front->candidate_count * sizeof *s->candidates);
+    memcpy(s->order, front->order, (size_t)front->rank_count * sizeof *s->order);
+    s->candidate_count = front->candidate_count;
+    s->rank_count = front->rank_count;
+    s->smallest = front->smallest;
+    s->chain_hash = front->chain_hash;
+}
+
+/* Candidates, ranked, and which is the smallest: searched for, or known from another budget. */
+static snug_status find_front(search *s, bool least, snug_error *err)
+{
+    const snug_plan_memo *memo = s->request->memo;
+    const bool whole = keeps(s->request);
+    const snug_plan_front *front = whole ? memo->fronts[s->problem.mode] : NULL;
+    const bool known = front != NULL && (front->smallest >= 0 || !least);
+    void *memory = NULL;
+    SNUG_TRY(
+        snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(candidate), &memory, err));
+    s->candidates = memory;
+    SNUG_TRY(snug_arena_array(s->scratch, CANDIDATES_MAX, (int64_t)sizeof(int32_t), &memory, err));
+    s->order = memory;
+    s->smallest = -1;
+    if (front == NULL) {
+        SNUG_TRY(search_all(s, err));
+    } else {
+        load_front(s, front);
+    }
+    if (least && s->smallest < 0) {
+        SNUG_TRY(find_smallest(s, err));
+    }
+    return whole && !known ? keep_front(s, err) : SNUG_OK;
+}
+
 /* The front of the candidates: no point is both larger and slower than another. */
-static void note_facts(const search *s, int32_t smallest, snug_plan_facts *facts)
+static void note_facts(const search *s, snug_plan_facts *facts)
 {
     const candidate *fastest = &s->candidates[s->order[0]];
     int64_t least = INT64_MAX;
     int32_t count = 0;
+    const int32_t smallest = s->smallest >= 0 ? s->smallest : smallest_so_far(s);
     *facts = (snug_plan_facts){.minimum_arena_bytes = s->candidates[smallest].arena_bytes,
+                               .bound_arena_bytes = INT64_MAX,
                                .unlimited_arena_bytes = fastest->arena_bytes,
                                .unlimited_seconds = fastest->seconds,
                                .stage_count = s->problem.stage_count};
     for (int32_t i = 0; i < s->rank_count; i++) {
         const candidate *c = &s->candidates[s->order[i]];
+        facts->bound_arena_bytes = snug_min_i64(facts->bound_arena_bytes, c->bound_bytes);
         if (c->arena_bytes < least && count < SNUG_PLAN_POINTS_MAX) {
             least = c->arena_bytes;
             facts->points[count++] = (snug_plan_point){.arena_bytes = c->arena_bytes,
                                                        .seconds = c->seconds,
-                                                       .micro_batch = c->micro_batch};
+                                                       .micro_batch = c->micro_batch,
+                                                       .passes = 1};
         }
     }
     facts->point_count = count;
@@ -289,7 +415,7 @@ static void note_facts(const search *s, int32_t smallest, snug_plan_facts *facts
     }
 }
 
-static snug_status refuse(search *s, int32_t smallest, snug_error *err)
+static snug_status refuse(search *s, snug_error *err)
 {
     char needs[SNUG_SIZE_TEXT_BYTES];
     char has[SNUG_SIZE_TEXT_BYTES];
@@ -297,7 +423,7 @@ static snug_status refuse(search *s, int32_t smallest, snug_error *err)
     snug_text text;
     snug_plan_peak peak;
     snug_program program;
-    candidate *c = &s->candidates[smallest];
+    const candidate *c = &s->candidates[s->smallest >= 0 ? s->smallest : smallest_so_far(s)];
     load_candidate(s, c);
     SNUG_TRY(
         snug_plan_build(&s->emitter, &s->choice, c->effort, s->scratch, s->scratch, &program, err));
@@ -335,23 +461,31 @@ snug_status snug_plan_make(const snug_plan_request *request, snug_arena *arena, 
     const snug_mark scratch_start = snug_arena_mark(scratch);
     void *memory = NULL;
     snug_program program = {0};
-    int32_t smallest = 0;
+    search *s = NULL;
     int32_t chosen = -1;
     SNUG_TRY_DONE(snug_arena_alloc(scratch, (int64_t)sizeof(search), &memory, err));
-    search *s = memory;
-    *s = (search){.request = request, .scratch = scratch};
+    s = memory;
+    *s = (search){.request = request,
+                  .scratch = scratch,
+                  .scratch_start = scratch_start,
+                  .keep = keeps(request) ? request->memo->arena : scratch};
     SNUG_TRY_DONE(snug_plan_problem_init(&s->problem, request, scratch, err));
     SNUG_TRY_DONE(snug_emit_init(&s->emitter, &s->problem, scratch, err));
-    SNUG_TRY_DONE(search_all(s, err));
-    SNUG_TRY_DONE(find_smallest(s, &smallest, err));
+    SNUG_TRY_DONE(find_front(s, !request->brief, err));
     if (facts != NULL) {
-        note_facts(s, smallest, facts);
+        note_facts(s, facts);
     }
     SNUG_TRY_DONE(choose(s, &chosen, err));
     if (chosen < 0) {
-        SNUG_TRY_DONE(refuse(s, smallest, err));
+        SNUG_TRY_DONE(refuse(s, err));
     }
     const candidate *c = &s->candidates[chosen];
+    if (facts != NULL) {
+        facts->seconds = c->seconds;
+    }
+    if (out == NULL) {
+        goto done;
+    }
     /* It fits as it is, but why take more than is needed? More effort never packs worse. */
     const bool loose = c->arena_bytes > c->bound_bytes + c->bound_bytes / 200;
     load_candidate(s, c);
@@ -362,7 +496,7 @@ snug_status snug_plan_make(const snug_plan_request *request, snug_arena *arena, 
 
 done:
     if (scratch != arena) {
-        snug_arena_rewind(scratch, scratch_start);
+        snug_arena_rewind(scratch, s == NULL ? scratch_start : s->scratch_start);
     }
     if (snug_failed(status)) {
         snug_arena_rewind(arena, start);

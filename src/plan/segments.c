@@ -124,7 +124,7 @@ static void add_fixed(measure *m)
         if (p->place[t] == SNUG_PLACE_PERSISTENT) {
             m->out->persistent_bytes += bytes;
         } else if (p->place[t] == SNUG_PLACE_GRADIENT) {
-            m->out->gradients_bytes += bytes;
+            m->out->gradients_bytes += snug_problem_gradient_bytes(p, t);
         } else if (p->place[t] == SNUG_PLACE_GLOBAL) {
             m->out->loss_bytes += bytes * p->batch;
         }
@@ -274,7 +274,7 @@ static int64_t gradients_alive(const measure *m, int32_t i, int32_t j)
     for (int32_t t = 0; t < m->p->tensor_count; t++) {
         if (m->p->place[t] == SNUG_PLACE_GRADIENT && m->gradient_stage[t] >= i &&
             m->gradient_end[t] <= j) {
-            total += snug_align_up(snug_problem_bytes(m->p, 0, t), SNUG_ALIGN);
+            total += snug_problem_gradient_bytes(m->p, t);
         }
     }
     return total;
@@ -305,7 +305,7 @@ static snug_status measure_option(measure *m, int32_t i, int32_t j, snug_segment
                                   bool *reads_again, snug_error *err)
 {
     const snug_plan_problem *p = m->p;
-    const bool train = p->mode == SNUG_PLAN_TRAIN;
+    const bool train = snug_plan_trains(p->mode);
     const bool fused = o->mode == SNUG_KEEP_FUSED && train;
     const snug_plan_segment segment = {.stage_first = i,
                                        .stage_last = j,
@@ -441,7 +441,7 @@ static snug_status measure_segment(measure *m, int32_t i, int32_t j, bool share,
     if (share && copy_alike(m, i, j)) {
         return SNUG_OK;
     }
-    const bool train = p->mode == SNUG_PLAN_TRAIN;
+    const bool train = snug_plan_trains(p->mode);
     const bool fused = train && j == p->stage_count - 1;
     const int32_t variants = variants_between(p, i, j);
     bool reads_again = false;
@@ -502,6 +502,36 @@ snug_status snug_segments_measure(snug_emitter *emitter, bool share, snug_arena 
     return SNUG_OK;
 }
 
+snug_status snug_segments_adapt(const snug_segments *like, snug_emitter *emitter, snug_arena *arena,
+                                snug_segments *out, snug_error *err)
+{
+    const int32_t n = emitter->problem->stage_count;
+    measure m;
+    void *memory = NULL;
+    SNUG_ASSERT(n == like->problem->stage_count &&
+                emitter->problem->tile_count == like->problem->tile_count);
+    SNUG_TRY(snug_arena_array(arena, like->option_count, (int64_t)sizeof(snug_segment_option),
+                              &memory, err));
+    *out = (snug_segments){.problem = emitter->problem,
+                           .options = memory,
+                           .option_count = like->option_count,
+                           .option_capacity = like->option_count,
+                           .first = like->first,
+                           .boundary_each = like->boundary_each};
+    memcpy(out->options, like->options, (size_t)like->option_count * sizeof *out->options);
+    SNUG_TRY(measure_init(&m, emitter, out, arena, err));
+    add_fixed(&m);
+    for (int32_t i = 0; i < n; i++) {
+        for (int32_t j = i; j < n; j++) {
+            const int64_t gradients = gradients_alive(&m, i, j);
+            for (int32_t o = out->first[i * n + j]; o < out->first[i * n + j + 1]; o++) {
+                out->options[o].gradients = gradients;
+            }
+        }
+    }
+    return SNUG_OK;
+}
+
 /* Tiles that a loop may have; returns their number. */
 static int32_t fill_tiles(const snug_segments *s, const snug_segment_loop *loop, int64_t micro,
                           snug_chain_tile *out)
@@ -551,7 +581,7 @@ snug_status snug_segments_chain(const snug_segments *segments, int64_t micro, sn
             .kept = from->kept_each * micro,
             .input_needed = from->input_needed,
             .output_kept = from->output_kept,
-            .fused = from->mode == SNUG_KEEP_FUSED && p->mode == SNUG_PLAN_TRAIN,
+            .fused = from->mode == SNUG_KEEP_FUSED && snug_plan_trains(p->mode),
             .backward_bytes = from->gradient_each * micro + (accumulates ? 0 : from->gradients),
             .forward_count = forward_count,
             .backward_count = backward_count,

@@ -48,6 +48,15 @@ SNUG_MUST_CHECK snug_status snug_segments_measure(snug_emitter *emitter, bool sh
                                                   snug_arena *arena, snug_segments *out,
                                                   snug_error *err);
 
+/**
+ * The segments of another training mode of the same graph: only how long gradients live differs.
+ *
+ * @param like  What was measured; loops are shared with it.
+ */
+SNUG_MUST_CHECK snug_status snug_segments_adapt(const snug_segments *like, snug_emitter *emitter,
+                                                snug_arena *arena, snug_segments *out,
+                                                snug_error *err);
+
 /** The chain for one micro-batch; arrays in `arena`. */
 SNUG_MUST_CHECK snug_status snug_segments_chain(const snug_segments *segments, int64_t micro,
                                                 snug_arena *arena, snug_chain *out,

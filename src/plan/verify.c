@@ -202,6 +202,10 @@ static snug_status check_operand(const checker *k, const snug_plan_call *call, i
         return SNUG_WRONG("'%s' has no room for a tile of '%s'", k->graph->tensors[tensor].name,
                           node_name(k, call->node));
     }
+    if (tile == 0 && b->samples > 0 && !b->global) {
+        return SNUG_WRONG("'%s' wants all samples of '%s'", node_name(k, call->node),
+                          k->graph->tensors[tensor].name);
+    }
     return SNUG_OK;
 }
 
@@ -216,6 +220,9 @@ static snug_status check_call(const checker *k, int64_t c, int64_t tile, snug_er
     const bool update = node->phase == SNUG_PHASE_UPDATE;
     if (update != (tile == 0)) {
         return SNUG_WRONG("'%s' runs in the wrong kind of loop", node->name);
+    }
+    if (update && !k->required[call->node]) {
+        return SNUG_WRONG("'%s' does not belong to this pass", node->name);
     }
     if (tile > 0 && tile % k->group[call->node] != 0 && tile != p->micro_batch) {
         return SNUG_WRONG("'%s' cannot run on tiles of %lld samples", node->name, (long long)tile);
@@ -239,6 +246,9 @@ static snug_status check_call(const checker *k, int64_t c, int64_t tile, snug_er
             if (t < 0) {
                 return SNUG_WRONG("'%s' is given an output it does not have", node->name);
             }
+        } else if (o == 0 && t >= 0 && t != k->graph->loss) {
+            /* Kernels write it whoever reads it; the loss of a node run again is the exception. */
+            return SNUG_WRONG("'%s' has no place for its first output", node->name);
         }
     }
     if (k->scratch_of[c] > 0) {
@@ -410,7 +420,8 @@ static snug_status check_complete(const checker *k, const snug_plan_call *call, 
     const snug_node *node = &g->nodes[call->node];
     for (int32_t n = 0; n < call->node; n++) {
         for (int32_t o = 0; o < g->nodes[n].output_count; o++) {
-            if (g->nodes[n].outputs[o] < 0 || !adds(&g->nodes[n], o)) {
+            /* What the other pass has added is there from the beginning. */
+            if (g->nodes[n].outputs[o] < 0 || !adds(&g->nodes[n], o) || !k->required[n]) {
                 continue;
             }
             const int64_t full = g->nodes[n].phase == SNUG_PHASE_UPDATE ? 1 : k->batch;
@@ -433,9 +444,11 @@ static snug_status run_call(checker *k, const snug_plan_call *call, int64_t micr
     region out[SNUG_NODE_OUTPUTS_MAX];
     region scratch = {.tensor = -1};
     const snug_node *node = &k->graph->nodes[call->node];
+    /* What an update reads of samples, it reads of all of them. */
+    const int64_t read = count == 0 ? k->batch : count;
     for (int32_t i = 0; i < node->input_count; i++) {
-        in[i] = call->inputs[i] < 0 ? scratch
-                                    : region_of(k, call->inputs[i], micro_first, first, count);
+        in[i] =
+            call->inputs[i] < 0 ? scratch : region_of(k, call->inputs[i], micro_first, first, read);
     }
     for (int32_t o = 0; o < node->output_count; o++) {
         out[o] = call->outputs[o] < 0 ? scratch
@@ -548,7 +561,8 @@ static snug_status check_end(checker *k, snug_error *err)
         /* Gradients that no update reads are what the step is run for. */
         const bool gradient = k->graph->tensors[buffer->tensor].kind == SNUG_TENSOR_GRADIENT &&
                               !is_read_by_update(k, buffer->tensor);
-        if (!buffer->persistent && !buffer->global && !gradient) {
+        const bool global = buffer->global && !is_read_by_update(k, buffer->tensor);
+        if (!buffer->persistent && !global && !gradient) {
             continue;
         }
         const region r = region_of(k, (int32_t)b, 0, 0, k->batch);
@@ -593,10 +607,16 @@ static snug_status interpret(checker *k, int64_t batch, snug_error *err)
 static void note_required(checker *k)
 {
     const snug_plan_mode mode = k->program->mode;
+    const bool forward = mode == SNUG_PLAN_EVAL || mode == SNUG_PLAN_PREDICT;
     for (int64_t n = 0; n < k->graph->node_count; n++) {
         const snug_node *node = &k->graph->nodes[n];
-        bool required = mode == SNUG_PLAN_TRAIN ? node->phase != SNUG_PHASE_FORWARD
-                                                : (node->op->flags & SNUG_OP_SINK) != 0;
+        const bool measures = snug_graph_measures(k->graph, node);
+        bool required =
+            forward ? (node->op->flags & SNUG_OP_SINK) != 0 : node->phase == SNUG_PHASE_BACKWARD;
+        if (node->phase == SNUG_PHASE_UPDATE) {
+            required = mode == SNUG_PLAN_TRAIN || (mode == SNUG_PLAN_MEASURE && measures) ||
+                       (mode == SNUG_PLAN_APPLY && !measures);
+        }
         for (int32_t o = 0; o < node->output_count; o++) {
             required = required || (mode != SNUG_PLAN_PREDICT && node->outputs[o] >= 0 &&
                                     node->outputs[o] == k->graph->loss);
@@ -614,13 +634,13 @@ static void note_wants(checker *k)
         k->bytes[t] = snug_tensor_bytes(&k->graph->tensors[t]);
     }
     for (int32_t n = 0; n < k->graph->node_count; n++) {
-        const snug_op *op = k->graph->nodes[n].op;
         k->group[n] = snug_graph_sample_group(k->graph, n);
         k->group[n] = k->group[n] > 1 ? k->group[n] : 1;
         snug_graph_view(k->graph, n, &view);
         for (int32_t o = 0; o < SNUG_NODE_OUTPUTS_MAX; o++) {
-            const bool has = o < k->graph->nodes[n].output_count && op->inplace != NULL;
-            k->inplace[n * SNUG_NODE_OUTPUTS_MAX + o] = (int8_t)(has ? op->inplace(&view, o) : -1);
+            const bool has = o < k->graph->nodes[n].output_count;
+            k->inplace[n * SNUG_NODE_OUTPUTS_MAX + o] =
+                (int8_t)(has ? snug_op_inplace(&view, o) : -1);
         }
     }
     for (int64_t l = 0; l < p->loop_count; l++) {
@@ -630,12 +650,11 @@ static void note_wants(checker *k)
                 p->calls[at].node >= k->graph->node_count) {
                 continue; /* The check of form refuses it. */
             }
-            const snug_op *op = k->graph->nodes[p->calls[at].node].op;
             snug_graph_view(k->graph, p->calls[at].node, &view);
-            const int64_t tile = p->loops[l].tile > 0 ? p->loops[l].tile : 1;
-            k->scratch_of[at] = op->scratch_bytes != NULL && tile <= p->batch
-                                    ? op->scratch_bytes(&view, tile, p->threads)
-                                    : 0;
+            /* Updates are called without samples and may read those of the whole batch. */
+            const int64_t tile = p->loops[l].tile > 0 ? p->loops[l].tile : p->batch;
+            k->scratch_of[at] =
+                tile <= p->batch ? snug_op_scratch_bytes(&view, tile, p->threads) : 0;
         }
     }
 }
@@ -713,4 +732,41 @@ done:
     }
     snug_arena_rewind(scratch, start);
     return status;
+}
+
+/* Whether every parameter and state of `of` lies where `in` has it. */
+static bool is_shared(const snug_program *of, const snug_program *in)
+{
+    bool shared = true;
+    for (int64_t b = 0; b < of->buffer_count; b++) {
+        bool found = !of->buffers[b].persistent;
+        for (int64_t o = 0; o < in->buffer_count && !found; o++) {
+            found = in->buffers[o].persistent && in->buffers[o].tensor == of->buffers[b].tensor &&
+                    in->buffers[o].offset == of->buffers[b].offset;
+        }
+        shared = shared && found;
+    }
+    return shared;
+}
+
+snug_status snug_plan_verify_step(const snug_step_plan *step, snug_graph *graph,
+                                  snug_arena *scratch, snug_error *err)
+{
+    const snug_program *first = &step->measure;
+    const snug_program *last = &step->train;
+    SNUG_TRY(snug_plan_verify(last, graph, scratch, err));
+    if (step->passes == 1) {
+        return last->mode == SNUG_PLAN_MEASURE || last->mode == SNUG_PLAN_APPLY
+                   ? SNUG_WRONG("one of two passes is missing")
+                   : SNUG_OK;
+    }
+    if (first->mode != SNUG_PLAN_MEASURE || last->mode != SNUG_PLAN_APPLY ||
+        first->batch != last->batch) {
+        return SNUG_WRONG("they are not the two passes of a step");
+    }
+    SNUG_TRY(snug_plan_verify(first, graph, scratch, err));
+    if (!is_shared(first, last) || !is_shared(last, first)) {
+        return SNUG_WRONG("the two passes have a parameter or a state at different places");
+    }
+    return SNUG_OK;
 }

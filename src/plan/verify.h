@@ -2,7 +2,7 @@
 #ifndef SNUG_PLAN_VERIFY_H
 #define SNUG_PLAN_VERIFY_H
 
-#include "plan/plan.h"
+#include "plan/passes.h"
 
 /**
  * Runs the program on the bookkeeping of an arena instead of the arena, for a full batch and for
@@ -28,5 +28,12 @@
  */
 SNUG_MUST_CHECK snug_status snug_plan_verify(const snug_program *program, snug_graph *graph,
                                              snug_arena *scratch, snug_error *err);
+
+/**
+ * Verifies the programs of a step: of two passes also that they belong together. What the first
+ * measures, and every parameter and state, lies at one place in both.
+ */
+SNUG_MUST_CHECK snug_status snug_plan_verify_step(const snug_step_plan *step, snug_graph *graph,
+                                                  snug_arena *scratch, snug_error *err);
 
 #endif

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +91,31 @@ snug_status snug_child_run(const char *const arguments[], char *output, int64_t 
     output[total] = '\0';
     *out_exit = WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
     return SNUG_OK;
+}
+
+int snug_child_call(int (*work)(void *context), void *context)
+{
+    enum { SIGNALLED = 255 };
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        /* Libraries may complain, and a Ctrl-C is the parent's business. */
+        const int empty = open("/dev/null", O_RDWR | O_CLOEXEC);
+        sigset_t none;
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        (void)signal(SIGINT, SIG_IGN);
+        for (int i = 0; i < 3; i++) {
+            (void)dup2(empty, i);
+        }
+        _exit(work(context));
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return child < 0 ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : SIGNALLED;
 }
 
 snug_status snug_child_own_path(char out[SNUG_PATH_BYTES], snug_error *err)
@@ -345,15 +372,8 @@ void snug_signals_give_back(void)
     }
 }
 
-snug_signal snug_signals_wait(int64_t ns, bool *out_from_terminal)
+static snug_signal signal_of(int number)
 {
-    sigset_t wanted;
-    siginfo_t facts = {0};
-    const struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000),
-                                   .tv_nsec = (long)(ns % 1000000000)};
-    choose_signals(&wanted);
-    const int number = sigtimedwait(&wanted, &facts, &limit);
-    *out_from_terminal = number > 0 && facts.si_code == SI_KERNEL;
     switch (number) {
     case SIGINT:
         return SNUG_SIGNAL_INTERRUPT;
@@ -366,6 +386,50 @@ snug_signal snug_signals_wait(int64_t ns, bool *out_from_terminal)
     default:
         return SNUG_SIGNAL_NONE;
     }
+}
+
+static struct timespec time_of(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
+                             .tv_nsec = (long)(ns % 1000000000)};
+}
+
+snug_signal snug_signals_wait(int64_t ns, bool *out_from_terminal)
+{
+    sigset_t wanted;
+    siginfo_t facts = {0};
+    const struct timespec limit = time_of(ns);
+    choose_signals(&wanted);
+    const int number = sigtimedwait(&wanted, &facts, &limit);
+    *out_from_terminal = number > 0 && facts.si_code == SI_KERNEL;
+    return signal_of(number);
+}
+
+snug_signal snug_signals_wait_input(int64_t ns, bool *out_from_terminal)
+{
+    static int handle = -1;
+    sigset_t wanted;
+    struct signalfd_siginfo facts;
+    const struct timespec limit = time_of(ns);
+    *out_from_terminal = false;
+    if (handle < 0) {
+        choose_signals(&wanted);
+        handle = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    }
+    if (handle < 0) {
+        return snug_signals_wait(ns, out_from_terminal);
+    }
+    struct pollfd sources[] = {{.fd = handle, .events = POLLIN},
+                               {.fd = STDIN_FILENO, .events = POLLIN}};
+    const int ready = ppoll(sources, 2, &limit, NULL);
+    if (ready < 0) {
+        return errno == EINTR ? SNUG_SIGNAL_INPUT : SNUG_SIGNAL_NONE;
+    }
+    if (sources[0].revents != 0 && read(handle, &facts, sizeof facts) == (ssize_t)sizeof facts) {
+        *out_from_terminal = facts.ssi_code == SI_KERNEL;
+        return signal_of((int)facts.ssi_signo);
+    }
+    return sources[1].revents != 0 ? SNUG_SIGNAL_INPUT : SNUG_SIGNAL_NONE;
 }
 
 /* The guard: waits until the pipe says "stop" or, by its end, that the process is gone. */

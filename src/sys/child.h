@@ -23,6 +23,16 @@ enum { SNUG_CHILD_ARGUMENTS_MAX = 64 };
 SNUG_MUST_CHECK snug_status snug_child_run(const char *const arguments[], char *output,
                                            int64_t output_capacity, int *out_exit, snug_error *err);
 
+/**
+ * Calls a function in a child process without our streams, and waits for it: for what would make
+ * this process larger for ever, as a library that is loaded.
+ *
+ * @param work  Runs with memory as it is now; its result, 0 to 255, is the child's exit status.
+ * @return  That status, 255 when a signal ended it, or -1 with errno when there was no child.
+ * @mem     Allocates nothing in this process.
+ */
+int snug_child_call(int (*work)(void *context), void *context);
+
 /** The path of the running program's file. */
 SNUG_MUST_CHECK snug_status snug_child_own_path(char out[SNUG_PATH_BYTES], snug_error *err);
 
@@ -87,7 +97,8 @@ typedef enum snug_signal {
     SNUG_SIGNAL_CHILD,     /* SIGCHLD */
     SNUG_SIGNAL_STOP,
     SNUG_SIGNAL_CONTINUE,
-    SNUG_SIGNAL_KILL
+    SNUG_SIGNAL_KILL,
+    SNUG_SIGNAL_INPUT /* No signal: standard input can be read, or another handler ran. */
 } snug_signal;
 
 /** Sends it to a process; one that is gone is fine. */
@@ -107,6 +118,11 @@ void snug_signals_give_back(void);
  * @param[out] out_from_terminal  The terminal sent it to the whole process group: our child has it.
  */
 snug_signal snug_signals_wait(int64_t ns, bool *out_from_terminal);
+/**
+ * The same, and also returns (SNUG_SIGNAL_INPUT) when standard input can be read or has ended, and
+ * when a handler of somebody else ran. The first call opens one descriptor.
+ */
+snug_signal snug_signals_wait_input(int64_t ns, bool *out_from_terminal);
 
 /** Watches over this process and calls a function if it dies. All zeros: none. */
 typedef struct snug_guard {

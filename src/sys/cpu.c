@@ -104,3 +104,26 @@ int32_t snug_cpu_cores(const char *root)
     }
     return (int32_t)snug_max_i64(1, cores);
 }
+
+#if defined(__x86_64__)
+void snug_cpu_flush(void *memory, int64_t bytes)
+{
+    unsigned char *at = memory;
+    /* Every processor with these has the flush that waits for no other flush. */
+    const bool is_weak = SNUG_CPU_HAS("avx512vl");
+    for (int64_t i = 0; i < bytes; i += SNUG_ALIGN) {
+        if (is_weak) {
+            __asm__ volatile("clflushopt %0" : "+m"(at[i]));
+        } else {
+            __builtin_ia32_clflush(at + i);
+        }
+    }
+    __builtin_ia32_mfence();
+}
+#else
+void snug_cpu_flush(void *memory, int64_t bytes)
+{
+    SNUG_UNUSED(memory);
+    SNUG_UNUSED(bytes);
+}
+#endif

@@ -44,4 +44,10 @@ const char *snug_cpu_name(const char *root, char out[SNUG_CPU_NAME_BYTES]);
  */
 int32_t snug_cpu_cores(const char *root);
 
+/**
+ * Puts `bytes` bytes from `memory`, which is aligned to SNUG_ALIGN, out of the caches of all cores,
+ * for measuring; what they hold stays as it is. Does nothing where no instruction does that.
+ */
+void snug_cpu_flush(void *memory, int64_t bytes);
+
 #endif

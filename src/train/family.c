@@ -37,3 +37,8 @@ int32_t snug_family_metrics(const snug_family *family, snug_metric out[SNUG_METR
     }
     return family->metric_count;
 }
+
+bool snug_family_narrow(const snug_settings *settings)
+{
+    return strcmp(settings->training_precision, "bf16_activations") == 0;
+}

@@ -18,9 +18,9 @@ struct snug_family {
     const char *const *metric_names; /* Of the figures that an evaluation has over all. */
     int32_t metric_count;            /* <= SNUG_METRICS_MAX */
     int32_t score; /* Whose rise makes a checkpoint the best: 1 + its number; 0: the loss's fall. */
-    bool classes; /* Evaluations have a confusion. */
+    bool classes;  /* Evaluations have a confusion. */
     int64_t own_bytes;
-    bool has_workers; /* data.num_workers are threads of its source. */
+    bool has_workers;                           /* data.num_workers are threads of its source. */
     int64_t graph_nodes_max, graph_tensors_max; /* Of the largest model. */
 
     /** Reads the settings: everything of the model that does not need the data. */
@@ -94,12 +94,17 @@ struct snug_family_knob {
     void (*value)(const snug_settings *settings, char *out, size_t bytes);
 };
 
+/** Whether training.precision says that activations are stored as bf16. */
+bool snug_family_narrow(const snug_settings *settings);
+
 /** Names of a family's metrics, NaN each; answers how many. */
 int32_t snug_family_metrics(const snug_family *family, snug_metric out[SNUG_METRICS_MAX]);
 
 /** The knobs that every family has, for its own table. */
 bool snug_knob_turn_batch(snug_settings *settings, const snug_session *session);
 void snug_knob_value_batch(const snug_settings *settings, char *out, size_t bytes);
+bool snug_knob_turn_precision(snug_settings *settings, const snug_session *session);
+void snug_knob_value_precision(const snug_settings *settings, char *out, size_t bytes);
 bool snug_knob_turn_optimizer(snug_settings *settings, const snug_session *session);
 void snug_knob_value_optimizer(const snug_settings *settings, char *out, size_t bytes);
 

@@ -82,7 +82,8 @@ static snug_status choose(snug_session *session, snug_error *err)
         .dropout = rate(c->hidden_dropout_prob, s->model_dropout),
         .attention_dropout = rate(c->attention_probs_dropout_prob, s->model_dropout),
         .classifier_dropout = rate(c->classifier_dropout, s->model_dropout),
-        .smoothing = s->training_label_smoothing};
+        .smoothing = s->training_label_smoothing,
+        .narrow_activations = snug_family_narrow(s)};
     if (s->data_max_length > snug_hf_config_positions(c)) {
         return SNUG_FAIL(
             err, SNUG_CODE_CONFIG, "data.max_length is %lld, the model of '%s' has %lld positions",
@@ -121,7 +122,8 @@ static snug_status open_data(snug_session *session, snug_error *err)
         .split_seed = (uint64_t)s->data_split_seed,
         .seed = (uint64_t)s->seed,
         .evaluation_part = SNUG_TEXT_VALIDATION,
-        .pad_id = own->tokenizer.padding_id,
+        .pad_id = own->tokenizer.padding_id >= 0 ? own->tokenizer.padding_id
+                                                 : (int32_t)own->config.pad_token_id,
         .batch = s->training_batch_size * s->training_gradient_accumulation_steps,
         .group_by_length = s->data_group_by_length};
     for (int32_t part = 0; part < SNUG_TEXT_PART_COUNT; part++) {
@@ -145,8 +147,9 @@ static snug_status build(snug_session *session, int32_t bucket, snug_graph *grap
 {
     snug_text_own *own = own_of(session);
     /* A knob may ask for shorter texts than the data have. */
-    own->model.length = snug_min_i64(own->options.bucket_length[bucket],
-                                     snug_align_up(session->settings.data_max_length, 8));
+    const int64_t most = snug_align_up(session->settings.data_max_length, 8);
+    own->model.length = snug_min_i64(own->options.bucket_length[bucket], most);
+    graph->longest = snug_min_i64(own->options.max_length, most);
     return snug_bert_build(graph, &own->model, err);
 }
 
@@ -336,6 +339,8 @@ static void value_length(const snug_settings *settings, char *out, size_t bytes)
 }
 
 static const snug_family_knob knobs[] = {
+    {"training.precision", "activations rounded to bf16: about the same losses, other bits",
+     snug_knob_turn_precision, snug_knob_value_precision},
     {"data.max_length", "shorter texts: what is beyond is cut off", turn_length, value_length},
     {"training.batch_size", "a smaller global batch: noisier steps", snug_knob_turn_batch,
      snug_knob_value_batch},

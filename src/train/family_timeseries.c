@@ -100,6 +100,7 @@ static snug_status choose(snug_session *session, snug_error *err)
     options->window =
         settings->data_padding_left + settings->data_window + settings->data_padding_right;
     options->has_mask = settings->data_mask;
+    options->narrow_activations = snug_family_narrow(settings);
     if (settings->model_hidden > 0) {
         options->hidden = settings->model_hidden;
     }
@@ -425,6 +426,8 @@ static void value_hidden(const snug_settings *settings, char *out, size_t bytes)
 }
 
 static const snug_family_knob knobs[] = {
+    {"training.precision", "activations rounded to bf16: about the same losses, other bits",
+     snug_knob_turn_precision, snug_knob_value_precision},
     {"data.window", "shorter sequences: less context for the decoder", turn_window, value_window},
     {"training.batch_size", "a smaller global batch: noisier steps", snug_knob_turn_batch,
      snug_knob_value_batch},

@@ -15,7 +15,7 @@
 #include "mem/budget.h"
 #include "mem/probe.h"
 #include "optim/schedules.h"
-#include "plan/plan.h"
+#include "plan/passes.h"
 #include "snug/session.h"
 #include "sys/cpu.h"
 #include "sys/file.h"
@@ -65,9 +65,10 @@ typedef struct snug_session_data {
 /** One shape of a batch. Parameters and states have the same ids and places in all. */
 typedef struct snug_session_bucket {
     snug_graph graph;
-    snug_program train;   /* With has_train. */
+    snug_step_plan step;  /* With has_train. */
     snug_program forward; /* Evaluation, or prediction. */
     snug_exec *exec_train, *exec_forward;
+    snug_exec *exec_measure; /* Of a step's first pass; NULL: it takes one. */
 } snug_session_bucket;
 
 typedef struct snug_family snug_family;
@@ -96,8 +97,8 @@ struct snug_session {
     atomic_bool stop;
 
     /* Found and decided by the open. */
-    snug_arena setup;      /* Runtime category: graph and plans. */
-    snug_mark graphs_mark; /* Of the set-up arena: what is before the graphs. */
+    snug_arena setup;        /* Runtime category: graph and plans. */
+    snug_mark graphs_mark;   /* Of the set-up arena: what is before the graphs. */
     snug_mark programs_mark; /* What is before the programs. */
     snug_arena index_arena;
     snug_probe probe;
@@ -117,7 +118,8 @@ struct snug_session {
     snug_status plan_status;    /* SNUG_OK or SNUG_CODE_BUDGET, with the planner's words below. */
     snug_error plan_error;
     snug_session_bytes bytes;
-    int64_t arena_bytes; /* The largest program's. */
+    int64_t arena_bytes;  /* The largest program's. */
+    int64_t second_bytes; /* Of all programs of second passes, if every bucket had one. */
     int64_t predicted_peak_bytes;
     int64_t now_peak_bytes; /* Of the plan made again under pressure; 0: it never was. */
     int64_t minimum_budget_bytes;
@@ -133,7 +135,7 @@ struct snug_session {
     void *source_memory;
     int64_t source_bytes;
     void *arena_memory;
-    snug_session_bucket *active; /* Of the batch begun. */
+    snug_session_bucket *active;      /* Of the batch begun. */
     struct snug_session_watch *watch; /* NULL: nothing is watched. */
     snug_exec_calls calls;
     snug_session_shown shown;
@@ -167,8 +169,41 @@ static inline const snug_session_bucket *snug_session_main(const snug_session *s
 static inline const snug_program *snug_session_program(const snug_session *session)
 {
     const snug_session_bucket *bucket = snug_session_main(session);
-    return session->has_train ? &bucket->train : &bucket->forward;
+    return session->has_train ? &bucket->step.train : &bucket->forward;
 }
+
+/** The program that the arena is so large for: of two passes the larger. */
+static inline const snug_program *snug_session_peak_program(const snug_session *session)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    return session->has_train ? snug_step_plan_largest(&bucket->step) : &bucket->forward;
+}
+
+/** Predicted seconds of what the session is about: of a step with all its passes. */
+static inline double snug_session_seconds(const snug_session *session)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    return session->has_train ? snug_step_plan_seconds(&bucket->step) : bucket->forward.seconds;
+}
+
+/**
+ * What the programs of second passes that there are take beside the arena. Figures of
+ * session->plan_facts count this as part of it.
+ */
+int64_t snug_session_second_bytes(const snug_session *session);
+
+/** About what a second pass over the graph takes beside the arena: its program and executor. */
+int64_t snug_session_pass_bytes(const snug_graph *graph);
+
+/** How many passes a step may take, by training.clip_passes. */
+snug_passes snug_session_passes(const snug_settings *settings);
+
+/**
+ * One step of the batch begun over the bucket's programs: both passes, where there are two. Samples
+ * of the second are fetched again.
+ */
+SNUG_MUST_CHECK snug_status snug_session_run_passes(const snug_session *session,
+                                                    const snug_step_context *step, snug_error *err);
 
 /** Calls the observer's message function, if there is one. */
 void snug_session_message(const snug_session *session, snug_message_level level, const char *format,

@@ -131,7 +131,7 @@ snug_status snug_session_rehearse_steps(snug_session *session, snug_error *err)
     const int64_t evaluated = evaluation_samples(session);
     SNUG_TRY(source->calls->begin(source, &batch, NULL, err));
     session->active = &session->buckets[source->calls->bucket(source)];
-    SNUG_TRY(snug_exec_step(session->active->exec_train, &step, &session->calls, err));
+    SNUG_TRY(snug_session_run_passes(session, &step, err));
     if (evaluated > 0 && session->buffers.record == NULL) {
         SNUG_TRY(run_batch(session, 0, snug_min_i64(evaluated, session->batch), err));
         session->family->reset_metrics(session);

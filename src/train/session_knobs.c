@@ -7,7 +7,7 @@
 #include "sys/heap.h"
 #include "train/family.h"
 
-enum { KNOB_BLOCK_BYTES = 1 << 20, KNOB_TRIES_MAX = 6 };
+enum { KNOB_BLOCK_BYTES = 1 << 20, KNOB_SCRATCH_BLOCK_BYTES = 4 << 20, KNOB_TRIES_MAX = 6 };
 
 bool snug_knob_turn_batch(snug_settings *settings, const snug_session *session)
 {
@@ -23,6 +23,22 @@ bool snug_knob_turn_batch(snug_settings *settings, const snug_session *session)
 void snug_knob_value_batch(const snug_settings *settings, char *out, size_t bytes)
 {
     (void)snprintf(out, bytes, "%lld", (long long)settings->training_batch_size);
+}
+
+bool snug_knob_turn_precision(snug_settings *settings, const snug_session *session)
+{
+    SNUG_UNUSED(session);
+    if (snug_family_narrow(settings)) {
+        return false;
+    }
+    (void)snprintf(settings->training_precision, sizeof settings->training_precision,
+                   "bf16_activations");
+    return true;
+}
+
+void snug_knob_value_precision(const snug_settings *settings, char *out, size_t bytes)
+{
+    (void)snprintf(out, bytes, "%s", settings->training_precision);
 }
 
 bool snug_knob_turn_optimizer(snug_settings *settings, const snug_session *session)
@@ -41,12 +57,27 @@ void snug_knob_value_optimizer(const snug_settings *settings, char *out, size_t 
     (void)snprintf(out, bytes, "%s", settings->optimizer_name);
 }
 
-/** The smallest budget of the session's data under other settings. */
+/** Bytes of parameters and states, which no plan is without. */
+static int64_t persistent_bytes(const snug_graph *graph)
+{
+    int64_t bytes = 0;
+    for (int64_t t = 0; t < graph->tensor_count; t++) {
+        const snug_tensor_kind kind = graph->tensors[t].kind;
+        if (kind == SNUG_TENSOR_PARAMETER || kind == SNUG_TENSOR_STATE) {
+            bytes += snug_align_up(snug_tensor_bytes(&graph->tensors[t]), SNUG_ALIGN);
+        }
+    }
+    return bytes;
+}
+
+/** The smallest budget of the session's data under other settings; where it is hopeless, less, but
+ * more than the session has. */
 static snug_status minimum_of(const snug_session *session, const snug_settings *settings,
                               int64_t *out_bytes, snug_error *err)
 {
     snug_status status = SNUG_OK;
     void *memory = NULL;
+    snug_arena scratch;
     const int64_t own_bytes = session->family->own_bytes;
     const int64_t bytes = snug_align_up((int64_t)sizeof(snug_session), SNUG_ALIGN) + own_bytes;
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, bytes, false, &memory, err));
@@ -63,18 +94,29 @@ static snug_status minimum_of(const snug_session *session, const snug_settings *
     SNUG_TRY_DONE(other->family->choose(other, err));
     SNUG_TRY_DONE(
         snug_session_build(other, other->bucket_count - 1, &other->setup, &bucket->graph, err));
+    const int64_t beside = session->minimum_budget_bytes - session->plan_facts.minimum_arena_bytes;
+    *out_bytes = beside + persistent_bytes(&bucket->graph);
+    if (*out_bytes > session->budget.bytes) {
+        goto done;
+    }
+    snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, KNOB_SCRATCH_BLOCK_BYTES);
+    snug_plan_memo memo = {0};
     const snug_plan_request request = {.graph = &bucket->graph,
-                                       .mode = SNUG_PLAN_TRAIN,
                                        .batch = settings->training_batch_size *
                                                 settings->training_gradient_accumulation_steps,
                                        .threads = session->threads,
-                                       .budget_bytes = 1};
-    snug_program program;
+                                       .budget_bytes = 1,
+                                       .smallest = true,
+                                       .scratch = &scratch,
+                                       .memo = &memo};
+    snug_step_plan step;
     snug_plan_facts facts = {0};
-    status = snug_plan_make(&request, &other->setup, &program, &facts, err);
+    status = snug_plan_make_step(&request, snug_session_passes(settings),
+                                 other->bucket_count * snug_session_pass_bytes(&bucket->graph),
+                                 &other->setup, &step, &facts, err);
+    snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
     if (status == SNUG_CODE_BUDGET) {
-        *out_bytes = session->minimum_budget_bytes - session->plan_facts.minimum_arena_bytes +
-                     facts.minimum_arena_bytes;
+        *out_bytes = beside + facts.minimum_arena_bytes;
         status = SNUG_OK;
     }
 

@@ -63,6 +63,7 @@ snug_status snug_session_build(snug_session *session, int32_t bucket, snug_arena
                                               .clip_norm = s->training_clip_norm,
                                               .keep_vectors =
                                                   strcmp(s->optimizer_no_decay, "none") != 0};
+        graph.batch = s->training_batch_size * s->training_gradient_accumulation_steps;
         SNUG_TRY_DONE(snug_graph_backward(&graph, err));
         SNUG_TRY_DONE(snug_optim_attach(&graph, &optimizer, err));
     }

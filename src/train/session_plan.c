@@ -27,8 +27,31 @@ enum {
     FLOOR_SLACK_BYTES = 3 << 20,
     PLAN_TRIES = 4,
     PLAN_SCRATCH_BLOCK_BYTES = 4 << 20,
+    PLAN_FOUND_BLOCK_BYTES = 64 << 10,
     REPORT_BYTES = 64 << 10
 };
+
+/** What searches found, for all tries of a budget. */
+typedef struct plan_memory {
+    snug_arena found;
+    snug_plan_memo memos[SNUG_BUCKETS_MAX];
+} plan_memory;
+
+static void open_memory(plan_memory *memory)
+{
+    *memory = (plan_memory){0};
+    /* Not of the runtime category: it is gone before a run begins, which must not count it. */
+    snug_heap_arena_init(&memory->found, "plans found", SNUG_CATEGORY_WORKSPACE,
+                         PLAN_FOUND_BLOCK_BYTES);
+    for (int32_t b = 0; b < SNUG_BUCKETS_MAX; b++) {
+        memory->memos[b].arena = &memory->found;
+    }
+}
+
+static void close_memory(plan_memory *memory)
+{
+    snug_heap_arena_deinit(&memory->found, SNUG_CATEGORY_WORKSPACE);
+}
 
 /** What a run takes beside the arena. Sizes are asked of the parts themselves. */
 static snug_status measure_bytes(snug_session *session, snug_error *err)
@@ -38,9 +61,13 @@ static snug_status measure_bytes(snug_session *session, snug_error *err)
     int64_t floor = 0;
     snug_heap_usage_read(&usage);
     if (session->arena_memory != NULL) {
-        /* In the middle of a run only the loader is another; the rest is in memory as planned. */
+        /* In the middle of a run only the loader is another, and programs with more loops or passes
+         * are longer; the rest is in memory as planned. */
         bytes->source = usage.current_bytes[SNUG_CATEGORY_DATA] + session->data.source_bytes;
         bytes->threads = snug_pool_bytes(session->threads);
+        bytes->setup =
+            snug_max_i64(bytes->setup, usage.current_bytes[SNUG_CATEGORY_RUNTIME] - bytes->threads -
+                                           bytes->buffers - bytes->watch);
         return SNUG_OK;
     }
     snug_heap_trim_malloc();
@@ -65,58 +92,98 @@ static int64_t beside_arena(const snug_session *session)
            bytes->watch;
 }
 
-static snug_status plan_one(snug_session *session, snug_session_bucket *bucket, snug_plan_mode mode,
-                            int64_t budget, snug_arena *scratch, snug_program *out,
-                            snug_plan_facts *facts, snug_error *err)
+snug_passes snug_session_passes(const snug_settings *settings)
 {
-    const bool shares = session->has_train && mode != SNUG_PLAN_TRAIN;
-    const snug_plan_request request = {.graph = &bucket->graph,
-                                       .mode = mode,
-                                       .batch = session->batch,
-                                       .threads = session->threads,
-                                       .budget_bytes = budget,
-                                       .persistent_bytes_min =
-                                           shares ? bucket->train.persistent_bytes : 0,
-                                       .costs = session->has_costs ? &session->costs : NULL,
-                                       .scratch = scratch};
-    return snug_plan_make(&request, &session->setup, out, facts, err);
+    const char *passes = settings->training_clip_passes;
+    return strcmp(passes, "1") == 0   ? SNUG_PASSES_ONE
+           : strcmp(passes, "2") == 0 ? SNUG_PASSES_TWO
+                                      : SNUG_PASSES_AUTO;
 }
 
-/** The programs of one bucket; `*out_least` grows to what they need at least. */
-static snug_status plan_bucket(snug_session *session, snug_session_bucket *bucket, int64_t budget,
-                               snug_arena *scratch, int64_t *out_least, snug_error *err)
+int64_t snug_session_pass_bytes(const snug_graph *graph)
 {
-    snug_status status = SNUG_OK;
+    /* A call has about two buffers of its own. */
+    const int64_t each =
+        snug_exec_call_bytes() + (int64_t)sizeof(snug_plan_call) +
+        2 * ((int64_t)sizeof(snug_plan_buffer) + (int64_t)sizeof(snug_exec_request));
+    int64_t calls = 0;
+    for (int64_t n = 0; n < graph->node_count; n++) {
+        const snug_node *node = &graph->nodes[n];
+        calls += node->phase != SNUG_PHASE_UPDATE || snug_graph_measures(graph, node) ? 1 : 0;
+    }
+    return calls * each;
+}
+
+int64_t snug_session_second_bytes(const snug_session *session)
+{
+    int64_t seconds = 0;
+    for (int32_t b = 0; b < session->bucket_count && session->has_train; b++) {
+        seconds += session->buckets[b].step.passes > 1 ? 1 : 0;
+    }
+    return session->second_bytes / snug_max_i64(1, session->bucket_count) * seconds;
+}
+
+/** The programs of one bucket for one budget. */
+static snug_status plan_bucket(snug_session *session, snug_session_bucket *bucket,
+                               snug_plan_request *request, snug_plan_facts *train,
+                               snug_plan_facts *forward, snug_error *err)
+{
     const bool predict = session->purpose == SNUG_PURPOSE_PREDICT;
-    const snug_plan_mode mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL;
-    snug_plan_facts train = {0}, forward = {0};
+    request->graph = &bucket->graph;
+    request->mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL;
+    request->batch = session->batch;
+    request->threads = session->threads;
+    request->costs = session->has_costs ? &session->costs : NULL;
+    request->persistent_bytes_min = 0;
     if (session->has_train) {
-        status = plan_one(session, bucket, SNUG_PLAN_TRAIN, budget, scratch, &bucket->train, &train,
-                          err);
+        SNUG_TRY(snug_plan_make_step(request, snug_session_passes(&session->settings),
+                                     session->second_bytes, &session->setup, &bucket->step, train,
+                                     err));
+        request->persistent_bytes_min = bucket->step.train.persistent_bytes;
     }
-    if (!snug_failed(status)) {
-        status = plan_one(session, bucket, mode, budget, scratch, &bucket->forward, &forward, err);
-    }
-    const int64_t least = snug_max_i64(train.minimum_arena_bytes, forward.minimum_arena_bytes);
-    *out_least = snug_max_i64(*out_least, least);
-    if (bucket == snug_session_main(session)) {
-        session->plan_facts = session->has_train ? train : forward;
-    }
+    SNUG_TRY(snug_plan_make(request, &session->setup, &bucket->forward, forward, err));
     session->arena_bytes = snug_max_i64(
-        session->arena_bytes, snug_max_i64(bucket->train.arena_bytes, bucket->forward.arena_bytes));
-    return status;
+        session->arena_bytes, snug_max_i64(snug_step_plan_largest(&bucket->step)->arena_bytes,
+                                           bucket->forward.arena_bytes));
+    return SNUG_OK;
 }
 
-/** Programs under `budget` bytes of arena; SNUG_CODE_BUDGET leaves the facts filled. */
-static snug_status plan_programs(snug_session *session, int64_t budget, snug_arena *scratch,
-                                 snug_error *err)
+/**
+ * Programs under `budget` bytes of arena; SNUG_CODE_BUDGET leaves the facts filled.
+ *
+ * @param shown  Nothing will run: of all buckets but the largest any programs will do.
+ */
+static snug_status plan_programs(snug_session *session, int64_t budget, bool shown,
+                                 plan_memory *memory, snug_arena *scratch, snug_error *err)
 {
     snug_status status = SNUG_OK;
     int64_t least = 0;
     session->arena_bytes = 0;
+    session->second_bytes =
+        session->bucket_count * snug_session_pass_bytes(&snug_session_main(session)->graph);
     /* The largest first: where it does not fit, nobody asks for the others. */
     for (int32_t b = session->bucket_count - 1; b >= 0 && !snug_failed(status); b--) {
-        status = plan_bucket(session, &session->buckets[b], budget, scratch, &least, err);
+        snug_session_bucket *bucket = &session->buckets[b];
+        const bool main = bucket == snug_session_main(session);
+        snug_plan_facts train = {0}, forward = {0};
+        snug_plan_request request = {.budget_bytes = budget,
+                                     .smallest = shown && !main,
+                                     .brief = !main,
+                                     .memo = &memory->memos[b],
+                                     .scratch = scratch};
+        status = plan_bucket(session, bucket, &request, &train, &forward, err);
+        if (!main && status == SNUG_CODE_BUDGET) {
+            /* Only now does it matter how much the others need. */
+            request.brief = false;
+            status = plan_bucket(session, bucket, &request, &train, &forward, err);
+        }
+        if (main || snug_failed(status)) {
+            least = snug_max_i64(
+                least, snug_max_i64(train.minimum_arena_bytes, forward.minimum_arena_bytes));
+        }
+        if (main) {
+            session->plan_facts = session->has_train ? train : forward;
+        }
     }
     session->plan_facts.minimum_arena_bytes = least;
     return status;
@@ -131,24 +198,26 @@ static void forget_programs(snug_session *session, snug_mark start)
 
 /**
  * Programs in `left` bytes, else the smallest ones there are.
- * @param start  Of the set-up arena, where the programs begin.
+ * @param start   Of the set-up arena, where the programs begin.
+ * @param memory  What earlier tries found.
  */
 static snug_status plan_within(snug_session *session, int64_t left, snug_mark start,
-                               snug_error *err)
+                               plan_memory *memory, snug_error *err)
 {
     snug_arena scratch;
     forget_programs(session, start);
     snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
     session->plan_error = (snug_error){0};
-    session->plan_status = plan_programs(session, left, &scratch, &session->plan_error);
+    session->plan_status =
+        plan_programs(session, left, false, memory, &scratch, &session->plan_error);
     snug_status smallest = session->plan_status;
     /* The smallest plans are made all the same, so that the tables can be shown. The second try is
      * for the program that is not for training: its least is only known once the other fits. */
     for (int32_t i = 0; i < 2 && smallest == SNUG_CODE_BUDGET; i++) {
         snug_error ignored = {0};
         forget_programs(session, start);
-        smallest =
-            plan_programs(session, session->plan_facts.minimum_arena_bytes, &scratch, &ignored);
+        smallest = plan_programs(session, session->plan_facts.minimum_arena_bytes, true, memory,
+                                 &scratch, &ignored);
         if (snug_failed(smallest) && smallest != SNUG_CODE_BUDGET) {
             session->plan_error = ignored;
         }
@@ -164,8 +233,8 @@ static snug_status plan_within(snug_session *session, int64_t left, snug_mark st
     }
     SNUG_TRY(measure_bytes(session, err));
     session->predicted_peak_bytes = beside_arena(session) + session->arena_bytes;
-    session->minimum_budget_bytes =
-        beside_arena(session) + session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES;
+    session->minimum_budget_bytes = beside_arena(session) - snug_session_second_bytes(session) +
+                                    session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES;
     return SNUG_OK;
 }
 
@@ -187,12 +256,13 @@ static void say_too_small(snug_session *session)
     snug_text text, changes;
     snug_text_init(&text, list, sizeof list);
     snug_text_init(&changes, other, sizeof other);
-    snug_plan_find_peak(snug_session_program(session), &peak);
+    snug_plan_find_peak(snug_session_peak_program(session), &peak);
     snug_plan_name_consumers(&peak, &snug_session_main(session)->graph, &text);
     session->knob_count = session->has_train ? snug_session_knobs(session, session->knobs) : 0;
     name_knobs(session, &changes);
-    if (session->minimum_budget_bytes >
-        beside_arena(session) + session->plan_facts.minimum_arena_bytes + FLOOR_SLACK_BYTES) {
+    if (session->minimum_budget_bytes > beside_arena(session) - snug_session_second_bytes(session) +
+                                            session->plan_facts.minimum_arena_bytes +
+                                            FLOOR_SLACK_BYTES) {
         snug_text_say(&changes, "; what was prepared is kept: the next run may need less");
     }
     session->plan_error = (snug_error){0};
@@ -203,7 +273,9 @@ static void say_too_small(snug_session *session)
         snug_size_text(session->budget.bytes, asked),
         (long long)snug_ceil_div(session->minimum_budget_bytes, 1 << 20),
         snug_size_text(beside_arena(session), beside),
-        snug_size_text(session->plan_facts.minimum_arena_bytes, arena), list, other);
+        snug_size_text(session->plan_facts.minimum_arena_bytes - snug_session_second_bytes(session),
+                       arena),
+        list, other);
 }
 
 /** Preparing the data and measuring costs took memory for a while; the kernel remembers. */
@@ -223,25 +295,29 @@ snug_status snug_session_plan_again(snug_session *session, int64_t arena_bytes, 
     const int64_t promised = session->predicted_peak_bytes;
     const int64_t least = session->minimum_budget_bytes;
     SNUG_ASSERT(arena_bytes >= session->plan_facts.minimum_arena_bytes);
-    const snug_status status = plan_within(session, arena_bytes, session->programs_mark, err);
+    plan_memory memory;
+    open_memory(&memory);
+    const snug_status status =
+        plan_within(session, arena_bytes, session->programs_mark, &memory, err);
+    close_memory(&memory);
     session->now_peak_bytes = session->predicted_peak_bytes;
     session->predicted_peak_bytes = promised;
     session->minimum_budget_bytes = least;
     return status;
 }
 
-snug_status snug_session_make_plan(snug_session *session, snug_error *err)
+/** Tries budgets of the arena until the promise is right. */
+static snug_status try_budgets(snug_session *session, plan_memory *memory, snug_error *err)
 {
-    const snug_mark start = snug_arena_mark(&session->setup);
-    session->programs_mark = start;
-    SNUG_TRY(measure_bytes(session, err));
+    const snug_mark start = session->programs_mark;
     for (int32_t i = 0; i < PLAN_TRIES; i++) {
         /* A budget of 0 means no limit to the planner; one that is spent must still fail. The last
          * try is the smallest plan: its program is short, and so takes the least itself. */
-        const int64_t beside = session->budget.bytes - beside_arena(session);
+        const int64_t beside =
+            session->budget.bytes - beside_arena(session) + snug_session_second_bytes(session);
         const bool last = i == PLAN_TRIES - 1;
         const int64_t left = last ? session->plan_facts.minimum_arena_bytes : beside;
-        SNUG_TRY(plan_within(session, snug_max_i64(1, left), start, err));
+        SNUG_TRY(plan_within(session, snug_max_i64(1, left), start, memory, err));
         /* Planning itself touches pages of the program and grows the set-up arena: when the plan
          * used up all that was left before, there is now too little, and it is made again. When
          * there was too little only because of the long program before, it is made again too. */
@@ -249,6 +325,20 @@ snug_status snug_session_make_plan(snug_session *session, snug_error *err)
         if (within != snug_failed(session->plan_status)) {
             break;
         }
+    }
+    return SNUG_OK;
+}
+
+snug_status snug_session_make_plan(snug_session *session, snug_error *err)
+{
+    plan_memory memory;
+    session->programs_mark = snug_arena_mark(&session->setup);
+    SNUG_TRY(measure_bytes(session, err));
+    open_memory(&memory);
+    const snug_status status = try_budgets(session, &memory, err);
+    close_memory(&memory);
+    if (snug_failed(status)) {
+        return snug_error_pass(err, status, __FILE__, __LINE__);
     }
     SNUG_TRY(count_preparation(session, err));
     session->fits = !snug_failed(session->plan_status) &&
@@ -280,12 +370,13 @@ void snug_session_plan(const snug_session *session, snug_plan_summary *out)
                                .time_ratio = 1.0,
                                .isa = snug_isa_name(session->isa),
                                .threads = session->threads};
-    out->step_seconds = session->has_train ? program->seconds : 0.0;
+    out->passes = session->has_train ? snug_session_main(session)->step.passes : 1;
+    out->step_seconds = session->has_train ? snug_session_seconds(session) : 0.0;
     out->costs_measured = session->has_costs;
     if (session->plan_facts.unlimited_seconds > 0.0) {
-        out->time_ratio = program->seconds / session->plan_facts.unlimited_seconds;
+        out->time_ratio = snug_session_seconds(session) / session->plan_facts.unlimited_seconds;
     }
-    snug_plan_find_peak(program, &peak);
+    snug_plan_find_peak(snug_session_peak_program(session), &peak);
     memcpy(out->category_bytes, peak.category_bytes, sizeof peak.category_bytes);
     out->category_bytes[SNUG_CATEGORY_DATA] += bytes->source;
     out->category_bytes[SNUG_CATEGORY_RUNTIME] +=
@@ -350,6 +441,7 @@ static void write_json(const snug_session *session, snug_text *text)
                     {"batch", session->batch},
                     {"micro_batch", plan.micro_batch},
                     {"accumulation", plan.accumulation},
+                    {"passes", plan.passes},
                     {"threads", plan.threads},
                     {"parameters", session->parameter_count},
                     {"steps", session->step_count}};
@@ -374,6 +466,8 @@ static void write_json(const snug_session *session, snug_text *text)
     snug_json_string(&json, plan.costs_measured ? "measured" : "default");
     snug_json_key(&json, "isa");
     snug_json_string(&json, plan.isa);
+    snug_json_key(&json, "precision");
+    snug_json_string(&json, session->settings.training_precision);
     snug_json_key(&json, "budget_origin");
     snug_json_string(&json, session->budget.origin);
     if (!plan.fits) {
@@ -395,12 +489,27 @@ static void write_bar(snug_text *text, int64_t bytes, int64_t total)
     snug_text_add(text, "\n");
 }
 
+static void explain_programs(const snug_session *session, snug_text *text)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    if (session->has_train && bucket->step.passes > 1) {
+        snug_text_say(text, "First pass, measures gradients:\n");
+        snug_plan_explain(&bucket->step.measure, &bucket->graph, text);
+        snug_text_say(text, "Second pass, applies them:\n");
+    }
+    snug_plan_explain(snug_session_program(session), &bucket->graph, text);
+}
+
 static void write_text(const snug_session *session, snug_text *text)
 {
     snug_plan_summary plan;
     char size[SNUG_SIZE_TEXT_BYTES], other[SNUG_SIZE_TEXT_BYTES];
     snug_session_plan(session, &plan);
     session->family->describe(session, text);
+    if (snug_family_narrow(&session->settings)) {
+        snug_text_say(text, "Precision  activations are rounded to bf16, which changes the result; "
+                            "arithmetic, weights and gradients are fp32\n");
+    }
     snug_text_say(text, "Budget     %s: %s\n\n", snug_size_text(plan.budget_bytes, size),
                   session->budget.origin);
     snug_text_cell(text, -12, snug_translated("Category"));
@@ -421,13 +530,16 @@ static void write_text(const snug_session *session, snug_text *text)
     snug_text_say(text, "Batch      %lld = %lld x %lld   smallest budget that fits %s\n",
                   (long long)session->batch, (long long)plan.micro_batch,
                   (long long)plan.accumulation, snug_size_text(plan.minimum_budget_bytes, size));
+    if (plan.passes > 1) {
+        snug_text_say(text, "Passes     2: gradients are measured, then made again and applied\n");
+    }
     snug_text_say(text, "Time       %.2f x the fastest plan, %s, %lld threads\n", plan.time_ratio,
                   plan.isa, (long long)plan.threads);
     if (session->has_train) {
         snug_text_say(text, "Step       about %.3g s, by %s costs\n", plan.step_seconds,
                       snug_translated(plan.costs_measured ? "this machine's" : "default"));
     }
-    snug_plan_explain(snug_session_program(session), &snug_session_main(session)->graph, text);
+    explain_programs(session, text);
     if (session->fits) {
         snug_text_say(text, "fits.\n");
     } else {
@@ -475,6 +587,9 @@ static const struct {
     {"micro_batch",
      "samples that are computed at once; the plan's choice, it never changes the result"},
     {"accumulation", "micro-batches that make one global batch"},
+    {"passes",
+     "2 where a step makes the gradients twice: to measure them for clipping, and to use "
+     "each as soon as it is there; 1 where all are in memory at once, or none is clipped"},
     {"step_seconds", "predicted time of a training step, reading samples included"},
     {"time_ratio", "predicted time of a step over that of the fastest plan without a budget"},
 };
@@ -504,7 +619,9 @@ snug_status snug_session_explain(const snug_session *session, const char *key, s
             snug_text_add(&text, "%s = %.3g: ", key, plan.step_seconds);
         } else {
             snug_text_add(&text, "%s = %" PRId64 ": ", key,
-                          key[0] == 'm' ? plan.micro_batch : plan.accumulation);
+                          key[0] == 'm'   ? plan.micro_batch
+                          : key[0] == 'p' ? plan.passes
+                                          : plan.accumulation);
         }
         snug_text_add(&text, "%s\n", snug_translated(EXPLANATIONS[i].text));
     }

@@ -195,21 +195,43 @@ static snug_status fetch(void *context, const snug_exec_request *request, void *
     return session->source->calls->fetch(session->source, &mapped, out, err);
 }
 
-/** Hands the loader the order in which a program asks for samples. */
-static snug_status schedule(snug_session *session, const snug_exec *exec, bool training,
-                            snug_error *err)
+/** Room in the set-up arena for the requests of one or two executors; the second may be NULL. */
+static snug_status take_requests(snug_session *session, const snug_exec *const execs[2],
+                                 snug_exec_request **out_asked, snug_source_request **out_requests,
+                                 int64_t out_counts[2], snug_error *err)
+{
+    void *asked = NULL, *requests = NULL;
+    for (int32_t i = 0; i < 2; i++) {
+        out_counts[i] =
+            execs[i] == NULL ? 0 : snug_exec_requests(execs[i], session->batch, 0, NULL);
+    }
+    const int64_t count = out_counts[0] + out_counts[1];
+    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &asked, err));
+    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_source_request), &requests, err));
+    *out_asked = asked;
+    *out_requests = requests;
+    return SNUG_OK;
+}
+
+/**
+ * Hands the loader the order in which the programs of a step ask for samples: one executor's, or
+ * those of two that run one after the other on the same batch.
+ */
+static snug_status schedule(snug_session *session, const snug_exec *first, const snug_exec *second,
+                            bool training, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(&session->setup);
-    const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
-    void *asked_memory = NULL, *memory = NULL;
-    SNUG_TRY_DONE(
-        snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &asked_memory, err));
-    SNUG_TRY_DONE(
-        snug_arena_array(&session->setup, count, sizeof(snug_source_request), &memory, err));
-    snug_exec_request *asked = asked_memory;
-    snug_source_request *requests = memory;
-    (void)snug_exec_requests(exec, session->batch, count, asked);
+    const snug_exec *const execs[2] = {first, second};
+    snug_exec_request *asked = NULL;
+    snug_source_request *requests = NULL;
+    int64_t counts[2];
+    SNUG_TRY_DONE(take_requests(session, execs, &asked, &requests, counts, err));
+    const int64_t count = counts[0] + counts[1];
+    (void)snug_exec_requests(first, session->batch, counts[0], asked);
+    if (second != NULL) {
+        (void)snug_exec_requests(second, session->batch, counts[1], asked + counts[0]);
+    }
     for (int64_t i = 0; i < count; i++) {
         requests[i] =
             (snug_source_request){.stream = session->family->stream(session, asked[i].stream),
@@ -224,19 +246,24 @@ done:
     return status;
 }
 
-/** Takes what one executor and the list of its requests take of the set-up arena. */
-static snug_status rehearse_one(snug_session *session, const snug_program *program,
-                                snug_graph *graph, snug_error *err)
+/** Takes what the executors of a step and the list of their requests take of the set-up arena. */
+static snug_status rehearse_programs(snug_session *session, const snug_program *first,
+                                     const snug_program *second, snug_graph *graph, snug_error *err)
 {
-    snug_exec *exec = NULL;
-    void *memory = NULL;
-    /* Without memory of its own: an executor is only bound here, no step is made. */
-    SNUG_TRY(snug_exec_init(program, graph, NULL, (snug_kernel_isa)session->isa,
-                            &snug_parallel_serial, &session->setup, &exec, err));
-    const int64_t count = snug_exec_requests(exec, session->batch, 0, NULL);
+    const snug_program *const programs[2] = {first, second};
+    const snug_exec *execs[2] = {NULL, NULL};
+    snug_exec_request *asked = NULL;
+    snug_source_request *requests = NULL;
+    int64_t counts[2];
+    for (int32_t i = 0; i < 2 && programs[i] != NULL; i++) {
+        snug_exec *exec = NULL;
+        /* Without memory of its own: an executor is only bound here, no step is made. */
+        SNUG_TRY(snug_exec_init(programs[i], graph, NULL, (snug_kernel_isa)session->isa,
+                                &snug_parallel_serial, &session->setup, &exec, err));
+        execs[i] = exec;
+    }
     const snug_mark start = snug_arena_mark(&session->setup);
-    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_exec_request), &memory, err));
-    SNUG_TRY(snug_arena_array(&session->setup, count, sizeof(snug_source_request), &memory, err));
+    SNUG_TRY(take_requests(session, execs, &asked, &requests, counts, err));
     snug_arena_rewind(&session->setup, start);
     return SNUG_OK;
 }
@@ -250,9 +277,12 @@ snug_status snug_session_rehearse(snug_session *session, snug_error *err)
     for (int32_t b = 0; b < session->bucket_count; b++) {
         snug_session_bucket *bucket = &session->buckets[b];
         if (session->has_train) {
-            SNUG_TRY_DONE(rehearse_one(session, &bucket->train, &bucket->graph, err));
+            const snug_step_plan *step = &bucket->step;
+            SNUG_TRY_DONE(
+                rehearse_programs(session, step->passes > 1 ? &step->measure : &step->train,
+                                  step->passes > 1 ? &step->train : NULL, &bucket->graph, err));
         }
-        SNUG_TRY_DONE(rehearse_one(session, &bucket->forward, &bucket->graph, err));
+        SNUG_TRY_DONE(rehearse_programs(session, &bucket->forward, NULL, &bucket->graph, err));
     }
     /* The best weights may be loaded again at the end of a run, when the door is shut. */
     SNUG_TRY_DONE(snug_arena_alloc(
@@ -277,6 +307,9 @@ static bool are_at_one_place(const snug_session *session, const snug_session_buc
         const snug_tensor_kind kind = graph->tensors[i].kind;
         if (kind == SNUG_TENSOR_PARAMETER || kind == SNUG_TENSOR_STATE) {
             same = same && snug_exec_tensor(other, id) == snug_exec_tensor(main, id);
+            same =
+                same && (bucket->exec_measure == NULL ||
+                         snug_exec_tensor(bucket->exec_measure, id) == snug_exec_tensor(main, id));
         }
         if (kind == SNUG_TENSOR_PARAMETER) {
             same = same && snug_exec_tensor(bucket->exec_forward, id) == snug_exec_tensor(main, id);
@@ -285,24 +318,41 @@ static bool are_at_one_place(const snug_session *session, const snug_session_buc
     return same;
 }
 
+static snug_status open_executor(snug_session *session, snug_session_bucket *bucket,
+                                 const snug_program *program, snug_exec **out, snug_error *err)
+{
+    return snug_exec_init(program, &bucket->graph, session->arena_memory,
+                          (snug_kernel_isa)session->isa, snug_pool_parallel(session->pool),
+                          &session->setup, out, err);
+}
+
+static snug_status schedule_step(snug_session *session, const snug_session_bucket *bucket,
+                                 snug_error *err)
+{
+    return bucket->exec_measure == NULL
+               ? schedule(session, bucket->exec_train, NULL, true, err)
+               : schedule(session, bucket->exec_measure, bucket->exec_train, true, err);
+}
+
 static snug_status open_executors(snug_session *session, snug_error *err)
 {
-    const snug_parallel *parallel = snug_pool_parallel(session->pool);
-    const snug_kernel_isa isa = (snug_kernel_isa)session->isa;
     session->calls = (snug_exec_calls){.fetch = fetch,
                                        .fetch_context = session,
                                        .emit = snug_session_emit,
                                        .emit_context = session};
     for (int32_t b = 0; b < session->bucket_count; b++) {
         snug_session_bucket *bucket = &session->buckets[b];
+        bucket->exec_measure = NULL;
         if (session->has_train) {
-            SNUG_TRY(snug_exec_init(&bucket->train, &bucket->graph, session->arena_memory, isa,
-                                    parallel, &session->setup, &bucket->exec_train, err));
-            SNUG_TRY(schedule(session, bucket->exec_train, true, err));
+            if (bucket->step.passes > 1) {
+                SNUG_TRY(open_executor(session, bucket, &bucket->step.measure,
+                                       &bucket->exec_measure, err));
+            }
+            SNUG_TRY(open_executor(session, bucket, &bucket->step.train, &bucket->exec_train, err));
+            SNUG_TRY(schedule_step(session, bucket, err));
         }
-        SNUG_TRY(snug_exec_init(&bucket->forward, &bucket->graph, session->arena_memory, isa,
-                                parallel, &session->setup, &bucket->exec_forward, err));
-        SNUG_TRY(schedule(session, bucket->exec_forward, false, err));
+        SNUG_TRY(open_executor(session, bucket, &bucket->forward, &bucket->exec_forward, err));
+        SNUG_TRY(schedule(session, bucket->exec_forward, NULL, false, err));
     }
     for (int32_t b = 0; b < session->bucket_count; b++) {
         SNUG_ASSERT(are_at_one_place(session, &session->buckets[b]));
@@ -485,6 +535,7 @@ void snug_session_tear_down(snug_session *session)
     snug_pool_close(session->pool);
     session->pool = NULL;
     for (int32_t b = 0; b < session->bucket_count; b++) {
+        session->buckets[b].exec_measure = NULL;
         session->buckets[b].exec_train = NULL;
         session->buckets[b].exec_forward = NULL;
     }

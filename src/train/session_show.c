@@ -40,11 +40,13 @@ static void curve_text(const snug_session *session, snug_text *text)
     snug_text_cell(text, 14, snug_translated("budget"));
     snug_text_cell(text, 12, snug_translated("time ratio"));
     snug_text_cell(text, 14, snug_translated("micro-batch"));
+    snug_text_cell(text, 9, snug_translated("passes"));
     snug_text_add(text, "\n");
     for (int32_t i = 0; i < facts->point_count; i++) {
-        snug_text_add(text, "%14s%12.3f%14lld\n",
+        snug_text_add(text, "%14s%12.3f%14lld%9d\n",
                       snug_size_text(facts->points[i].arena_bytes + beside(session), size),
-                      ratio(session, i), (long long)facts->points[i].micro_batch);
+                      ratio(session, i), (long long)facts->points[i].micro_batch,
+                      facts->points[i].passes);
     }
 }
 
@@ -62,6 +64,7 @@ static void curve_json(const snug_session *session, snug_text *text)
         snug_json_put_i64(&json, "budget_bytes", facts->points[i].arena_bytes + beside(session));
         snug_json_put_f64(&json, "time_ratio", ratio(session, i));
         snug_json_put_i64(&json, "micro_batch", facts->points[i].micro_batch);
+        snug_json_put_i64(&json, "passes", facts->points[i].passes);
         snug_json_object_end(&json);
     }
     snug_json_array_end(&json);
@@ -164,14 +167,39 @@ static void curve_picture(const snug_session *session, snug_text *out)
 
 typedef void (*draw_function)(const snug_session *session, snug_text *out);
 
+/** What the session's main bucket runs: a step, or the forward program as one. */
+static snug_step_plan shown_step(const snug_session *session)
+{
+    const snug_session_bucket *bucket = snug_session_main(session);
+    return session->has_train ? bucket->step
+                              : (snug_step_plan){.passes = 1, .train = bucket->forward};
+}
+
+/** One program; of two passes the second below the first. */
 static void arena_picture(const snug_session *session, snug_text *out)
 {
-    snug_plan_picture(snug_session_program(session), &snug_session_main(session)->graph, out);
+    const snug_step_plan step = shown_step(session);
+    const snug_graph *graph = &snug_session_main(session)->graph;
+    if (step.passes == 1) {
+        snug_plan_picture(&step.train, graph, out);
+        return;
+    }
+    snug_text_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\">\n",
+                  SNUG_PLAN_PICTURE_WIDTH, 2 * SNUG_PLAN_PICTURE_HEIGHT);
+    for (int32_t i = 0; i < 2; i++) {
+        snug_text_add(out, "<svg y=\"%d\" width=\"%d\" height=\"%d\">\n",
+                      i * SNUG_PLAN_PICTURE_HEIGHT, SNUG_PLAN_PICTURE_WIDTH,
+                      SNUG_PLAN_PICTURE_HEIGHT);
+        snug_plan_picture(i == 0 ? &step.measure : &step.train, graph, out);
+        snug_text_add(out, "</svg>\n");
+    }
+    snug_text_add(out, "</svg>\n");
 }
 
 static void certificate(const snug_session *session, snug_text *out)
 {
-    snug_certificate_write(snug_session_program(session), &snug_session_main(session)->graph, out);
+    const snug_step_plan step = shown_step(session);
+    snug_certificate_write_step(&step, &snug_session_main(session)->graph, out);
 }
 
 /** Builds a text in memory of its own and writes it, whole or not at all. */
@@ -202,15 +230,17 @@ snug_status snug_session_curve_draw(const snug_session *session, const char *pat
 
 snug_status snug_session_picture(const snug_session *session, const char *path, snug_error *err)
 {
-    const int64_t bytes = (256 << 10) + 1024 * snug_session_program(session)->buffer_count;
+    const snug_step_plan step = shown_step(session);
+    const int64_t bytes =
+        (256 << 10) + 1024 * (step.measure.buffer_count + step.train.buffer_count);
     return write_text_file(session, path, bytes, arena_picture, err);
 }
 
 snug_status snug_session_certificate_save(const snug_session *session, const char *path,
                                           snug_error *err)
 {
-    const int64_t bytes =
-        snug_certificate_bytes(snug_session_program(session), &snug_session_main(session)->graph);
+    const snug_step_plan step = shown_step(session);
+    const int64_t bytes = snug_certificate_step_bytes(&step, &snug_session_main(session)->graph);
     return write_text_file(session, path, bytes, certificate, err);
 }
 
@@ -220,13 +250,13 @@ snug_status snug_session_certificate_check(snug_session *session, const char *pa
     snug_arena arena;
     const char *json = NULL;
     int64_t bytes = 0;
-    snug_program program;
+    snug_step_plan step;
     snug_heap_arena_init(&arena, "certificate", SNUG_CATEGORY_RUNTIME, VERIFY_BLOCK_BYTES);
     SNUG_TRY_DONE(snug_file_read_all(path, CERTIFICATE_BYTES_MAX, &arena, &json, &bytes, err));
-    SNUG_TRY_DONE(snug_certificate_read(json, bytes, &snug_session_main(session)->graph, &arena,
-                                        &program, err));
-    SNUG_TRY_DONE(snug_plan_verify(&program, &session->buckets[session->bucket_count - 1].graph,
-                                   &arena, err));
+    SNUG_TRY_DONE(snug_certificate_read_step(json, bytes, &snug_session_main(session)->graph,
+                                             &arena, &step, err));
+    SNUG_TRY_DONE(snug_plan_verify_step(&step, &session->buckets[session->bucket_count - 1].graph,
+                                        &arena, err));
 
 done:
     snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);

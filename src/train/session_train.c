@@ -46,6 +46,9 @@ uint64_t snug_session_result_hash(const snug_session *session)
     if (strcmp(s->optimizer_no_decay, "none") != 0) {
         hash = snug_hash64_text(hash, s->optimizer_no_decay);
     }
+    if (snug_family_narrow(s)) {
+        hash = snug_hash64_text(hash, s->training_precision);
+    }
     for (int64_t i = 0; i < SNUG_COUNT(numbers); i++) {
         hash = snug_hash64_f64(hash, numbers[i]);
     }
@@ -103,6 +106,16 @@ static double gradient_norm(const snug_session *session)
     return square == NULL ? 0.0 : sqrt(*square);
 }
 
+snug_status snug_session_run_passes(const snug_session *session, const snug_step_context *step,
+                                    snug_error *err)
+{
+    const snug_session_bucket *bucket = session->active;
+    if (bucket->exec_measure != NULL) {
+        SNUG_TRY(snug_exec_step(bucket->exec_measure, step, &session->calls, err));
+    }
+    return snug_exec_step(bucket->exec_train, step, &session->calls, err);
+}
+
 /** Runs one optimizer step and moves the state behind it. */
 static snug_status run_step(snug_session *session, double *out_loss, snug_error *err)
 {
@@ -131,7 +144,7 @@ static snug_status run_step(snug_session *session, double *out_loss, snug_error 
         session->step.normaliser = 1.0; /* A batch without a valid row: loss and gradients are 0. */
     }
     session->active = &session->buckets[source->calls->bucket(source)];
-    SNUG_TRY(snug_exec_step(session->active->exec_train, &session->step, &session->calls, err));
+    SNUG_TRY(snug_session_run_passes(session, &session->step, err));
     const double loss = batch_loss(session, batch.count);
     /* A gradient that overflows under a finite loss would be in the weights, and in the next
      * checkpoint, before a loss shows it. */

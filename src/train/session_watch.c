@@ -91,50 +91,58 @@ void snug_session_watch_close(snug_session *session, const char *reason)
     session->watch = NULL;
 }
 
-/** One remark in the journal, in the memory log and to whoever looks on. */
+/** One remark in the journal and the memory log, and in `words` to whoever looks on. */
 static snug_status remark(snug_session *session, const char *event, const char *text,
-                          snug_error *err)
+                          const char *words, snug_error *err)
 {
     snug_recorder_event(session->watch->recorder, SNUG_LOG_EVENT_MARK, text);
-    snug_session_message(session, SNUG_MESSAGE_WARNING, "%s", text);
+    snug_session_message(session, SNUG_MESSAGE_WARNING, "%s", words);
     return session->journal_open ? snug_journal_event(&session->journal, event, text, err)
                                  : SNUG_OK;
 }
 
 static snug_status shrink(snug_session *session, snug_error *err)
 {
-    char text[EVENT_BYTES], from[SNUG_SIZE_TEXT_BYTES], to[SNUG_SIZE_TEXT_BYTES];
+    char text[EVENT_BYTES], said[EVENT_BYTES];
+    char from[SNUG_SIZE_TEXT_BYTES], to[SNUG_SIZE_TEXT_BYTES];
     const int64_t before =
         session->now_peak_bytes > 0 ? session->now_peak_bytes : session->predicted_peak_bytes;
-    snug_text line;
+    snug_text line, words;
     SNUG_TRY(snug_session_shrink(session, err));
+    const long long micro_batch = (long long)snug_session_program(session)->micro_batch;
     snug_text_init(&line, text, sizeof text);
+    snug_text_init(&words, said, sizeof said);
     snug_text_add(&line, "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)",
                   snug_size_text(session->now_peak_bytes, to), snug_size_text(before, from),
-                  (long long)snug_session_program(session)->micro_batch,
-                  session->watch->pressure.reason);
-    return remark(session, "pressure_shrink", text, err);
+                  micro_batch, session->watch->pressure.reason);
+    snug_text_say(&words,
+                  "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)", to,
+                  from, micro_batch, session->watch->pressure.words);
+    return remark(session, "pressure_shrink", text, said, err);
 }
 
 static snug_status act(snug_session *session, snug_pressure_action action, snug_error *err)
 {
     struct snug_session_watch *watch = session->watch;
-    char text[EVENT_BYTES];
-    snug_text line;
+    char text[EVENT_BYTES], said[EVENT_BYTES];
+    snug_text line, words;
     snug_text_init(&line, text, sizeof text);
+    snug_text_init(&words, said, sizeof said);
     switch (action) {
     case SNUG_PRESSURE_NONE:
     case SNUG_PRESSURE_DROP_CACHES: /* What a run holds is all planned: there is none to drop. */
         return SNUG_OK;
     case SNUG_PRESSURE_WARN:
         snug_text_add(&line, "memory is getting short: %s", watch->pressure.reason);
-        return remark(session, "pressure_warn", text, err);
+        snug_text_say(&words, "memory is getting short: %s", watch->pressure.words);
+        return remark(session, "pressure_warn", text, said, err);
     case SNUG_PRESSURE_SHRINK:
         return shrink(session, err);
     case SNUG_PRESSURE_STOP:
         snug_text_add(&line, "stopping with a checkpoint: %s", watch->pressure.reason);
+        snug_text_say(&words, "stopping with a checkpoint: %s", watch->pressure.words);
         snug_session_stop(session);
-        return remark(session, "pressure_stop", text, err);
+        return remark(session, "pressure_stop", text, said, err);
     }
     return SNUG_OK;
 }
@@ -188,7 +196,8 @@ static snug_status answer(snug_session *session, snug_error *err)
         .needed_bytes = STILL_NEEDED_BYTES,
         .budget_bytes = session->budget.bytes,
         .level = SNUG_LEVEL_OK, /* Room is all that is judged here. */
-        .can_shrink = session->arena_bytes > session->plan_facts.minimum_arena_bytes};
+        .can_shrink = session->arena_bytes + snug_session_second_bytes(session) >
+                      session->plan_facts.minimum_arena_bytes};
     return act(session, snug_pressure_step(&watch->pressure, &facts), err);
 }
 

@@ -129,7 +129,7 @@ snug_status snug_summary_finish(snug_session *session, snug_error *err)
     s->samples = session->state.samples;
     s->seconds = session->state.seconds;
     s->step_seconds_median = median_step(session);
-    s->predicted_step_seconds = session->has_train ? snug_session_program(session)->seconds : NAN;
+    s->predicted_step_seconds = session->has_train ? snug_session_seconds(session) : NAN;
     s->loss = session->state.step > 0 ? session->state.loss : NAN;
     s->validation_loss = evaluated ? e->loss : NAN;
     s->validation_metric_count = snug_session_metrics(session, s->validation_metrics);

@@ -7,12 +7,12 @@
 #include "sys/kept.h"
 #include "train/text_session.h"
 
-enum { BLOCK_BYTES = 256 << 10, TOKENIZER_FILES = 3 };
+enum { BLOCK_BYTES = 256 << 10, TOKENIZER_FILES = 5 };
 
 /** What preparing takes for a while; all of it is given back. */
 typedef struct text_work {
     snug_arena arena;
-    snug_wordpiece *tokenizer;
+    snug_tokenizer *tokenizer;
     const char *reading; /* The settings that decide how rows are read. */
 } text_work;
 
@@ -68,20 +68,18 @@ static snug_status find_texts(const snug_session *session, snug_text_own *own, s
                          "data.path is not set: add data.path=FILE (CSV, TSV or JSONL), or a "
                          "folder with train.csv");
     }
-    if (session->evaluate_all) {
-        if (snug_path_look(s->data_path) == SNUG_PATH_FOLDER) {
-            return SNUG_FAIL(err, SNUG_CODE_USAGE,
-                             "all of '%s' is several files: name one of them with --data, or a "
-                             "part with --part",
-                             s->data_path);
-        }
+    const bool folder = snug_path_look(s->data_path) == SNUG_PATH_FOLDER;
+    if (session->evaluate_all && !folder) {
         return set_path(&sets[SNUG_TEXT_VALIDATION], s->data_path, err);
     }
-    if (snug_path_look(s->data_path) == SNUG_PATH_FOLDER) {
+    own->together = session->evaluate_all;
+    if (folder) {
         SNUG_TRY(look_for(s->data_path, train, sets[SNUG_TEXT_TRAIN].path, err));
         SNUG_TRY(look_for(s->data_path, valid, sets[SNUG_TEXT_VALIDATION].path, err));
         SNUG_TRY(look_for(s->data_path, test, sets[SNUG_TEXT_TEST].path, err));
-        if (sets[SNUG_TEXT_TRAIN].path[0] == '\0') {
+        if (sets[SNUG_TEXT_TRAIN].path[0] == '\0' &&
+            (!own->together || (sets[SNUG_TEXT_VALIDATION].path[0] == '\0' &&
+                                sets[SNUG_TEXT_TEST].path[0] == '\0'))) {
             return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
                              "'%s' holds no train.csv, train.tsv, train.jsonl or train.txt",
                              s->data_path);
@@ -151,8 +149,8 @@ static snug_status choose_labels(snug_session *session, snug_text_own *own, snug
 static snug_status hash_tokenizer(const char *folder, snug_arena *arena, uint64_t *out,
                                   snug_error *err)
 {
-    static const char *const names[TOKENIZER_FILES] = {"tokenizer.json", "vocab.txt",
-                                                       "tokenizer_config.json"};
+    static const char *const names[TOKENIZER_FILES] = {
+        "tokenizer.json", "vocab.txt", "tokenizer_config.json", "vocab.json", "merges.txt"};
     uint64_t hash = 0;
     for (int64_t i = 0; i < TOKENIZER_FILES; i++) {
         char path[SNUG_PATH_BYTES];
@@ -174,8 +172,8 @@ static snug_status hash_tokenizer(const char *folder, snug_arena *arena, uint64_
 static snug_status open_tokenizer(snug_text_own *own, text_work *work, snug_error *err)
 {
     SNUG_TRY(hash_tokenizer(own->folder, &work->arena, &own->tokenizer_hash, err));
-    SNUG_TRY(snug_wordpiece_open(own->folder, &work->arena, &work->tokenizer, err));
-    own->tokenizer = *snug_wordpiece_facts_of(work->tokenizer);
+    SNUG_TRY(snug_tokenizer_open(own->folder, &work->arena, &work->tokenizer, err));
+    own->tokenizer = *snug_tokenizer_facts_of(work->tokenizer);
     if (own->tokenizer.vocabulary_size > own->config.vocab_size) {
         return SNUG_FAIL(err, SNUG_CODE_DATA,
                          "the vocabulary in '%s' has ids up to %lld, its config.json vocab_size "
@@ -199,10 +197,10 @@ static snug_status add_row(const snug_text_own *own, const text_work *work,
     }
     if (row->pair.text != NULL) {
         status =
-            snug_wordpiece_pair(work->tokenizer, row->text.text, row->text.bytes, row->pair.text,
+            snug_tokenizer_pair(work->tokenizer, row->text.text, row->text.bytes, row->pair.text,
                                 row->pair.bytes, ids, max_length, &first, &count, err);
     } else {
-        status = snug_wordpiece_single(work->tokenizer, row->text.text, row->text.bytes, ids,
+        status = snug_tokenizer_single(work->tokenizer, row->text.text, row->text.bytes, ids,
                                        max_length, &count, err);
         first = count;
     }
@@ -213,7 +211,34 @@ static snug_status add_row(const snug_text_own *own, const text_work *work,
     return snug_token_writer_add(writer, ids, (int32_t)count, label, (int32_t)first, err);
 }
 
-/** Reads a text from its beginning to its end and writes its tokens. */
+/** Reads a text from its beginning to its end and writes its tokens. `ids` has the longest. */
+static snug_status add_rows(snug_session *session, const snug_text_own *own, text_work *work,
+                            const char *path, bool need_label, int32_t *ids,
+                            snug_token_writer *writer, snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const snug_mark start = snug_arena_mark(&work->arena);
+    snug_text_options options = options_of(&session->settings, path);
+    snug_text_reader *reader = NULL;
+    bool more = true;
+    options.need_label = need_label;
+    SNUG_TRY_DONE(snug_text_reader_open(&options, &work->arena, &reader, err));
+    while (more) {
+        snug_text_row row;
+        SNUG_TRY_DONE(snug_text_reader_next(reader, &row, &more, err));
+        if (more) {
+            SNUG_TRY_DONE(add_row(own, work, reader, &row, ids, session->settings.data_max_length,
+                                  writer, err));
+        }
+    }
+
+done:
+    snug_text_reader_close(reader);
+    snug_arena_rewind(&work->arena, start);
+    return status;
+}
+
+/** The tokens of a set's text, or of all texts one after the other when they go together. */
 static snug_status tokenise(snug_session *session, const snug_text_own *own, text_work *work,
                             const snug_text_set *set, const char *key, bool need_label,
                             snug_error *err)
@@ -221,32 +246,26 @@ static snug_status tokenise(snug_session *session, const snug_text_own *own, tex
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(&work->arena);
     const int64_t max_length = session->settings.data_max_length;
-    snug_text_options options = options_of(&session->settings, set->path);
-    snug_text_reader *reader = NULL;
     snug_token_writer writer = {0};
     void *memory = NULL;
-    bool more = true;
-    options.need_label = need_label;
     const snug_token_writer_options target = {.path = set->tokens,
                                               .key = key,
                                               .id_count = own->config.vocab_size,
                                               .max_length = (int32_t)max_length,
                                               .label_count = (int32_t)own->labels.count};
     SNUG_TRY_DONE(snug_arena_array(&work->arena, max_length, sizeof(int32_t), &memory, err));
-    SNUG_TRY_DONE(snug_text_reader_open(&options, &work->arena, &reader, err));
     SNUG_TRY_DONE(snug_token_writer_open(&target, &work->arena, &writer, err));
-    while (more) {
-        snug_text_row row;
-        SNUG_TRY_DONE(snug_text_reader_next(reader, &row, &more, err));
-        if (more) {
-            SNUG_TRY_DONE(add_row(own, work, reader, &row, memory, max_length, &writer, err));
+    for (int32_t part = 0; part < SNUG_TEXT_PART_COUNT; part++) {
+        const snug_text_set *const from = &own->sets[part];
+        if (from->path[0] != '\0' && (own->together || from == set)) {
+            SNUG_TRY_DONE(
+                add_rows(session, own, work, from->path, need_label, memory, &writer, err));
         }
     }
     SNUG_TRY_DONE(snug_token_writer_commit(&writer, err));
 
 done:
     snug_token_writer_abort(&writer);
-    snug_text_reader_close(reader);
     snug_arena_rewind(&work->arena, start);
     return status;
 }
@@ -284,7 +303,7 @@ static snug_status prepare(snug_session *session, snug_text_own *own, text_work 
                                         .tokenizer_hash = own->tokenizer_hash,
                                         .label_hash = snug_labels_hash(&own->labels),
                                         .max_length = session->settings.data_max_length};
-    set->temporary = strcmp(set->path, "-") == 0;
+    set->temporary = own->together || strcmp(set->path, "-") == 0;
     if (set->temporary) { /* A pipe has nothing to be known by, and nobody asks again. */
         memset(key, '0', sizeof key - 1);
         key[sizeof key - 1] = '\0';
@@ -317,7 +336,14 @@ snug_status snug_text_data_open(snug_session *session, snug_text_own *own, snug_
     snug_heap_arena_init(&work.arena, "text", SNUG_CATEGORY_RUNTIME, BLOCK_BYTES);
     SNUG_TRY_DONE(open_tokenizer(own, &work, err));
     SNUG_TRY_DONE(choose_labels(session, own, &work.arena, err));
-    for (int32_t part = 0; part < SNUG_TEXT_PART_COUNT; part++) {
+    if (own->together) {
+        SNUG_TRY_DONE(prepare(session, own, &work, &own->sets[SNUG_TEXT_VALIDATION],
+                              session->purpose != SNUG_PURPOSE_PREDICT, err));
+        own->sets[SNUG_TEXT_TRAIN].path[0] = '\0';
+        own->sets[SNUG_TEXT_TEST].path[0] = '\0';
+        SNUG_TRY_DONE(set_path(&own->sets[SNUG_TEXT_VALIDATION], s->data_path, err));
+    }
+    for (int32_t part = 0; part < SNUG_TEXT_PART_COUNT && !own->together; part++) {
         if (own->sets[part].path[0] != '\0') {
             /* To predict no label is needed, to train and to judge every row has one. */
             SNUG_TRY_DONE(prepare(session, own, &work, &own->sets[part],

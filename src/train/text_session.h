@@ -5,7 +5,7 @@
 #include "data/hf/hf_config.h"
 #include "data/text/labels.h"
 #include "data/text/text_source.h"
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer.h"
 #include "models/bert.h"
 #include "train/class_metrics.h"
 #include "train/session.h"
@@ -25,9 +25,10 @@ typedef struct snug_text_own {
     snug_hf_config config;        /* Over the set-up arena. */
     snug_labels labels;           /* Over the index arena. */
     snug_bert_options model;
-    snug_wordpiece_facts tokenizer;
+    snug_tokenizer_facts tokenizer;
     uint64_t tokenizer_hash;
     snug_text_set sets[SNUG_TEXT_PART_COUNT];
+    bool together; /* All texts are one set, that of validation. */
     snug_text_source_options options;
     snug_class_metrics metrics;
     snug_text_output *output; /* PREDICT. */

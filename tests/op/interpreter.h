@@ -12,7 +12,7 @@ typedef struct snug_interpreter {
     const snug_parallel *parallel;
     int64_t samples; /* Of the batch. */
     snug_step_context step;
-    unsigned char **buffers; /* Per tensor; f32 tensors are double in reference mode. */
+    unsigned char **buffers; /* Per tensor; f32 and bf16 tensors are double in reference mode. */
 } snug_interpreter;
 
 /** Memory of every tensor, zeroed; parameters start as snug_model_init_values() says. */
@@ -24,7 +24,7 @@ void snug_interpreter_close(snug_interpreter *in);
 int64_t snug_interpreter_count(const snug_interpreter *in, snug_tensor_id tensor);
 float *snug_interpreter_f32(const snug_interpreter *in, snug_tensor_id tensor);
 double *snug_interpreter_f64(const snug_interpreter *in, snug_tensor_id tensor);
-/** Element `i` of a f32 (or f64) tensor in either mode. */
+/** Element `i` of a f32, bf16 or f64 tensor in either mode. */
 double snug_interpreter_get(const snug_interpreter *in, snug_tensor_id tensor, int64_t i);
 void snug_interpreter_set(const snug_interpreter *in, snug_tensor_id tensor, int64_t i,
                           double value);

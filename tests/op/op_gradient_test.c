@@ -68,6 +68,26 @@ static double *copy_of(const snug_interpreter *in, snug_tensor_id tensor, int64_
     return copy;
 }
 
+/* The gradient of a parameter; one that is kept as rows is added up here. */
+static double *gradient_of(const snug_interpreter *in, snug_tensor_id parameter, int64_t *count)
+{
+    const snug_graph *graph = in->graph;
+    const snug_tensor_id gradient = graph->tensors[parameter].gradient;
+    if (!graph->tensors[gradient].batched) {
+        return copy_of(in, gradient, count);
+    }
+    const snug_node *node = &graph->nodes[graph->tensors[gradient].producer];
+    const int32_t *words = (const int32_t *)(const void *)in->buffers[node->outputs[1]];
+    const int64_t width = graph->tensors[gradient].shape.extent[1];
+    *count = snug_interpreter_count(in, parameter);
+    double *dense = calloc((size_t)*count, sizeof(double));
+    assert_non_null(dense);
+    for (int64_t i = 0; i < snug_interpreter_count(in, gradient); i++) {
+        dense[words[i / width] * width + i % width] += snug_interpreter_get(in, gradient, i);
+    }
+    return dense;
+}
+
 static int64_t check_case(const op_case *c, int32_t repeat)
 {
     snug_arena arena;
@@ -86,7 +106,7 @@ static int64_t check_case(const op_case *c, int32_t repeat)
         CHECK(graph.tensors[t].kind != SNUG_TENSOR_PARAMETER || graph.tensors[t].gradient >= 0);
         if (graph.tensors[t].gradient >= 0) {
             int64_t count = 0;
-            double *gradient = copy_of(&in, graph.tensors[t].gradient, &count);
+            double *gradient = gradient_of(&in, t, &count);
             check_tensor(&in, t, gradient, count);
             free(gradient);
             checked++;

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "graph/graph.h"
 #include "op/tolerance.h"
+#include "ops/ref/reference.h"
 #include "optim/optim.h"
 #include "sys/cpu.h"
 
@@ -40,11 +41,55 @@ typedef struct node_memory {
     int32_t input[SNUG_NODE_INPUTS_MAX];
     int32_t output[SNUG_NODE_OUTPUTS_MAX];
     bool reference;
+    bool widened; /* f32 wherever the graph says bf16: what bf16 is the rounding of. */
 } node_memory;
 
-static bool f32_of(const node_memory *m, int32_t slot)
+static snug_dtype dtype_of(const node_memory *m, int32_t slot)
 {
-    return m->in->graph->tensors[m->ids[slot]].dtype == SNUG_F32;
+    return m->in->graph->tensors[m->ids[slot]].dtype;
+}
+
+static bool is_real(const node_memory *m, int32_t slot)
+{
+    return dtype_of(m, slot) == SNUG_F32 || dtype_of(m, slot) == SNUG_BF16;
+}
+
+/* Bytes of an element in this memory. */
+static int64_t element_of(const node_memory *m, int32_t slot)
+{
+    return !is_real(m, slot) ? snug_dtype_bytes(dtype_of(m, slot))
+           : m->reference    ? 8
+           : m->widened      ? 4
+                             : snug_dtype_bytes(dtype_of(m, slot));
+}
+
+static double get_real(const node_memory *m, int32_t slot, int64_t i)
+{
+    const void *memory = m->memory[slot];
+    switch (element_of(m, slot)) {
+    case 8:
+        return ((const double *)memory)[i];
+    case 4:
+        return (double)((const float *)memory)[i];
+    default:
+        return (double)snug_bf16_to_f32(((const uint16_t *)memory)[i]);
+    }
+}
+
+static void set_real(const node_memory *m, int32_t slot, int64_t i, double value)
+{
+    void *memory = m->memory[slot];
+    switch (element_of(m, slot)) {
+    case 8:
+        ((double *)memory)[i] = value;
+        break;
+    case 4:
+        ((float *)memory)[i] = (float)value;
+        break;
+    default:
+        ((uint16_t *)memory)[i] = snug_bf16_from_f32((float)value);
+        break;
+    }
 }
 
 static int32_t slot_of(node_memory *m, snug_tensor_id id, bool fresh_noise)
@@ -57,9 +102,8 @@ static int32_t slot_of(node_memory *m, snug_tensor_id id, bool fresh_noise)
     }
     const int32_t slot = m->count++;
     const int64_t count = snug_interpreter_count(m->in, id);
-    const bool wide = m->reference && tensor->dtype == SNUG_F32;
     m->ids[slot] = id;
-    m->bytes[slot] = count * (wide ? 8 : snug_dtype_bytes(tensor->dtype));
+    m->bytes[slot] = count * element_of(m, slot);
     m->memory[slot] = aligned(m->bytes[slot] + GUARD_BYTES);
     memset(m->memory[slot] + m->bytes[slot], GUARD, GUARD_BYTES);
     case_state s = {.seed = (uint64_t)id + 5};
@@ -68,11 +112,7 @@ static int32_t slot_of(node_memory *m, snug_tensor_id id, bool fresh_noise)
         /* What is only written starts as noise, what is added to as something to add to. */
         const double value =
             fresh_noise ? (double)(float)draw_real(&s) : snug_interpreter_get(m->in, id, i);
-        if (tensor->dtype == SNUG_F64 || wide) {
-            ((double *)(void *)m->memory[slot])[i] = value;
-        } else {
-            ((float *)(void *)m->memory[slot])[i] = (float)value;
-        }
+        set_real(m, slot, i, value);
     }
     if (plain) {
         memcpy(m->memory[slot], m->in->buffers[id], (size_t)m->bytes[slot]);
@@ -80,21 +120,32 @@ static int32_t slot_of(node_memory *m, snug_tensor_id id, bool fresh_noise)
     return slot;
 }
 
-static void open_memory(node_memory *m, const snug_interpreter *in, snug_node_id id, bool reference,
-                        int32_t left_out)
+static void open_as(node_memory *m, const snug_interpreter *in, snug_node_id id, bool reference,
+                    bool widened, int32_t left_out)
 {
-    *m = (node_memory){.in = in, .node = in->graph->nodes[id], .reference = reference};
+    *m = (node_memory){
+        .in = in, .node = in->graph->nodes[id], .reference = reference, .widened = widened};
     if (left_out >= 0) {
         m->node.outputs[left_out] = SNUG_TENSOR_NONE;
     }
     snug_graph_view(in->graph, id, &m->view);
     m->view.node = &m->node;
+    if (widened) {
+        m->view.narrow_inputs = 0;
+        m->view.narrow_outputs = 0;
+    }
     for (int32_t k = 0; k < m->node.input_count; k++) {
         m->input[k] = m->node.inputs[k] < 0 ? -1 : slot_of(m, m->node.inputs[k], false);
     }
     for (int32_t k = 0; k < m->node.output_count; k++) {
         m->output[k] = m->node.outputs[k] < 0 ? -1 : slot_of(m, m->node.outputs[k], true);
     }
+}
+
+static void open_memory(node_memory *m, const snug_interpreter *in, snug_node_id id, bool reference,
+                        int32_t left_out)
+{
+    open_as(m, in, id, reference, false, left_out);
 }
 
 static void close_memory(node_memory *m)
@@ -118,7 +169,6 @@ static void *pointer(const node_memory *m, int32_t slot, int64_t first)
 static void call_kernel(node_memory *m, snug_kernel_isa isa, const snug_parallel *parallel,
                         int64_t first, int64_t count)
 {
-    const snug_op *op = m->node.op;
     snug_kernel_call call = {.view = &m->view,
                              .first = first,
                              .count = count,
@@ -128,8 +178,8 @@ static void call_kernel(node_memory *m, snug_kernel_isa isa, const snug_parallel
     int64_t scratch = 0;
     if (m->reference) {
         scratch = snug_kernel_reference_scratch(&m->view);
-    } else if (op->scratch_bytes != NULL) {
-        scratch = op->scratch_bytes(&m->view, count, parallel->threads);
+    } else {
+        scratch = snug_op_scratch_bytes(&m->view, count, parallel->threads);
         CHECK(scratch >= 0);
     }
     unsigned char *memory = aligned(scratch + GUARD_BYTES);
@@ -142,7 +192,7 @@ static void call_kernel(node_memory *m, snug_kernel_isa isa, const snug_parallel
     for (int32_t k = 0; k < m->node.output_count; k++) {
         call.outputs[k] = pointer(m, m->output[k], first);
     }
-    (m->reference ? snug_kernel_reference(op) : snug_kernel_find(op))(&call);
+    (m->reference ? snug_kernel_reference(m->node.op) : snug_kernel_of(&m->view))(&call);
     for (int64_t i = 0; i < GUARD_BYTES; i++) {
         assert_int_equal(memory[scratch + i], GUARD);
         for (int32_t slot = 0; slot < m->count; slot++) {
@@ -176,16 +226,38 @@ static void check_codes(const node_memory *fast, const node_memory *reference, i
     const unsigned char *right = reference->memory[reference->output[k]];
     for (int64_t i = 0; i < fast->bytes[fast->output[k]]; i++) {
         if (abs((int)have[i] - (int)right[i]) > 1) {
-            print_error("%s '%s': output %d[%lld] is %d, the reference %d\n",
-                        fast->node.op->name, fast->node.name, k, (long long)i, have[i], right[i]);
+            print_error("%s '%s': output %d[%lld] is %d, the reference %d\n", fast->node.op->name,
+                        fast->node.name, k, (long long)i, have[i], right[i]);
             fail();
         }
     }
 }
 
-static snug_dtype dtype_of(const node_memory *m, int32_t slot)
+/* The bf16 run against the f32 kernel on the widened inputs: its results rounded, bit by bit. */
+static void check_rounded(const node_memory *narrow, const node_memory *wide)
 {
-    return m->in->graph->tensors[m->ids[slot]].dtype;
+    for (int32_t k = 0; k < narrow->node.output_count; k++) {
+        const int32_t slot = narrow->output[k];
+        const bool cache = strcmp(narrow->node.op->name, "lstm_decoder") == 0 && k == 1;
+        if (slot < 0 || cache) {
+            continue;
+        }
+        if (dtype_of(narrow, slot) != SNUG_BF16) {
+            assert_memory_equal(narrow->memory[slot], wide->memory[wide->output[k]],
+                                (size_t)narrow->bytes[slot]);
+            continue;
+        }
+        for (int64_t i = 0; i < snug_interpreter_count(narrow->in, narrow->ids[slot]); i++) {
+            const float right = (float)get_real(wide, wide->output[k], i);
+            const uint16_t have = ((const uint16_t *)(void *)narrow->memory[slot])[i];
+            if (have != snug_bf16_from_f32(right)) {
+                print_error("%s '%s': output %d[%lld] is %.9g, not %.9g rounded\n",
+                            narrow->node.op->name, narrow->node.name, k, (long long)i,
+                            (double)snug_bf16_to_f32(have), (double)right);
+                fail();
+            }
+        }
+    }
 }
 
 /* Every output that backward or the caller reads against the doubles of the reference. */
@@ -203,16 +275,25 @@ static void check_close(const node_memory *fast, const node_memory *reference)
             check_codes(fast, reference, k);
             continue;
         }
+        if (dtype_of(fast, slot) == SNUG_I32) {
+            assert_memory_equal(fast->memory[slot], reference->memory[reference->output[k]],
+                                (size_t)fast->bytes[slot]);
+            continue;
+        }
         const int64_t count = snug_interpreter_count(fast->in, fast->ids[slot]);
         const double *right = (const double *)(void *)reference->memory[reference->output[k]];
         for (int64_t i = 0; i < count; i++) {
             scale = fmax(scale, fabs(right[i]));
         }
+        /* The reference is not rounded: what is within the tolerance may round to either side. */
+        const bool narrow = dtype_of(fast, slot) == SNUG_BF16;
         for (int64_t i = 0; i < count; i++) {
-            const double have = f32_of(fast, slot)
-                                    ? (double)((const float *)(void *)fast->memory[slot])[i]
-                                    : ((const double *)(void *)fast->memory[slot])[i];
-            if (!(fabs(have - right[i]) <= tolerance * (fabs(right[i]) + scale) + 1e-30)) {
+            const double have = get_real(fast, slot, i);
+            const double most = tolerance * (fabs(right[i]) + scale) + 1e-30;
+            const bool close = narrow ? have >= snug_reference_round(right[i] - most) &&
+                                            have <= snug_reference_round(right[i] + most)
+                                      : fabs(have - right[i]) <= most;
+            if (!close) {
                 print_error("%s '%s': output %d[%lld] is %.9g, the reference %.9g (scale %.3g)\n",
                             fast->node.op->name, fast->node.name, k, (long long)i, have, right[i],
                             scale);
@@ -239,8 +320,7 @@ static void run_pieces(node_memory *m, snug_kernel_isa isa, const snug_parallel 
 
 static bool in_place_changes_nothing(node_memory *m)
 {
-    return m->node.op->inplace != NULL && m->node.outputs[0] >= 0 &&
-           m->node.op->inplace(&m->view, 0) >= 0;
+    return m->node.outputs[0] >= 0 && snug_op_inplace(&m->view, 0) >= 0;
 }
 
 static void check_bits(const snug_interpreter *in, snug_node_id id, const node_memory *whole)
@@ -260,7 +340,7 @@ static void check_bits(const snug_interpreter *in, snug_node_id id, const node_m
     close_memory(&m);
     open_memory(&m, in, id, false, -1);
     if (in_place_changes_nothing(&m)) {
-        const int32_t input = m.node.op->inplace(&m.view, 0);
+        const int32_t input = snug_op_inplace(&m.view, 0);
         m.output[0] = m.input[input];
         run_pieces(&m, best_isa(), &snug_parallel_serial, in->samples);
         check_same(whole, &m, "in place");
@@ -283,8 +363,7 @@ static void check_cost(const snug_interpreter *in, snug_node_id id)
 {
     snug_op_view view;
     snug_graph_view(in->graph, id, &view);
-    const snug_op *op = view.node->op;
-    const snug_cost c[3] = {op->cost(&view, 1), op->cost(&view, 2), op->cost(&view, 3)};
+    const snug_cost c[3] = {snug_op_cost(&view, 1), snug_op_cost(&view, 2), snug_op_cost(&view, 3)};
     for (int i = 0; i < 3; i++) {
         CHECK(isfinite(c[i].flops) && c[i].flops >= 0.0);
         CHECK(isfinite(c[i].bytes) && c[i].bytes > 0.0);
@@ -305,7 +384,8 @@ static bool may_ignore(const snug_node *node, int32_t input)
 static bool has_nan(const node_memory *m, int64_t first, int64_t samples)
 {
     for (int32_t k = 0; k < m->node.output_count; k++) {
-        if (m->output[k] < 0 || dtype_of(m, m->output[k]) == SNUG_U8) {
+        if (m->output[k] < 0 || dtype_of(m, m->output[k]) == SNUG_U8 ||
+            dtype_of(m, m->output[k]) == SNUG_I32) {
             continue;
         }
         const snug_tensor *tensor = &m->in->graph->tensors[m->ids[m->output[k]]];
@@ -313,9 +393,7 @@ static bool has_nan(const node_memory *m, int64_t first, int64_t samples)
         const int64_t from = tensor->batched ? first * each : 0;
         const int64_t count = tensor->batched ? samples * each : each;
         for (int64_t i = from; i < from + count; i++) {
-            const unsigned char *at = m->memory[m->output[k]];
-            if (tensor->dtype == SNUG_F32 ? isnan(((const float *)(const void *)at)[i])
-                                          : isnan(((const double *)(const void *)at)[i])) {
+            if (isnan(get_real(m, m->output[k], i))) {
                 return true;
             }
         }
@@ -330,14 +408,14 @@ static void check_nan(const snug_interpreter *in, snug_node_id id, const node_me
         node_memory m;
         open_memory(&m, in, id, false, -1);
         const int32_t slot = m.input[k];
-        if (slot < 0 || !f32_of(&m, slot) || may_ignore(&whole->node, k)) {
+        if (slot < 0 || !is_real(&m, slot) || may_ignore(&whole->node, k)) {
             close_memory(&m);
             continue;
         }
         const bool batched = in->graph->tensors[m.ids[slot]].batched;
-        const int64_t each = m.bytes[slot] / 4 / (batched ? in->samples : 1);
+        const int64_t each = m.bytes[slot] / element_of(&m, slot) / (batched ? in->samples : 1);
         for (int64_t i = 0; i < each; i++) {
-            ((float *)(void *)m.memory[slot])[(batched ? each : 0) + i] = NAN;
+            set_real(&m, slot, (batched ? each : 0) + i, (double)NAN);
         }
         run_pieces(&m, best_isa(), &snug_parallel_serial, in->samples);
         if (!has_nan(&m, batched ? 1 : 0, 1)) {
@@ -370,6 +448,13 @@ static void check_node(const snug_interpreter *in, snug_node_id id)
         check_close(&fast, &reference);
         check_same(&whole, &fast, "on another instruction set");
         close_memory(&fast);
+    }
+    if (whole.view.narrow_inputs != 0 || whole.view.narrow_outputs != 0) {
+        node_memory wide;
+        open_as(&wide, in, id, false, true, -1);
+        run_pieces(&wide, best_isa(), &snug_parallel_serial, in->samples);
+        check_rounded(&whole, &wide);
+        close_memory(&wide);
     }
     check_bits(in, id, &whole);
     check_cost(in, id);
@@ -411,9 +496,8 @@ static void check_graph(const op_case *c, int32_t repeat, int32_t variant, const
     snug_interpreter_close(&in);
 }
 
-static void fast_kernels_hold_what_the_table_promises(void **state)
+static void check_all_cases(void)
 {
-    (void)state;
     static const char *const optimizers[] = {NULL, "adamw", "adam", "sgd", "adamw8", "adafactor"};
     for (int64_t i = 0; i < SNUG_COUNT(op_cases); i++) {
         for (int32_t repeat = 0; repeat < op_cases[i].repeats; repeat++) {
@@ -422,6 +506,20 @@ static void fast_kernels_hold_what_the_table_promises(void **state)
                         repeat % 8 == 3 ? 0.9 : 0.0);
         }
     }
+}
+
+static void fast_kernels_hold_what_the_table_promises(void **state)
+{
+    (void)state;
+    check_all_cases();
+}
+
+static void they_hold_it_with_activations_stored_as_bf16(void **state)
+{
+    (void)state;
+    cases_are_narrow = true;
+    check_all_cases();
+    cases_are_narrow = false;
 }
 
 /* The gradients of a decoder of that variant, all parameters in order; answers the variants. */
@@ -494,6 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_kernels_hold_what_the_table_promises),
+        cmocka_unit_test(they_hold_it_with_activations_stored_as_bf16),
         cmocka_unit_test(variants_give_the_same_bits),
         cmocka_unit_test(every_row_was_tested),
     };

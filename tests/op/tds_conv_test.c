@@ -102,7 +102,8 @@ static void run_samples(const tds_case *c, const snug_tds_conv *conv, int64_t fi
     const int64_t x_at = first * conv->steps * step;
     const int64_t y_at = first * snug_tds_conv_steps_out(conv) * step;
     int64_t bytes = snug_tds_conv_scratch_bytes(conv);
-    const int64_t gradient_bytes = snug_tds_conv_weight_gradient_scratch_bytes(conv, count);
+    const int64_t gradient_bytes =
+        snug_tds_conv_weight_gradient_scratch_bytes(conv, count, parallel->threads);
     bytes = gradient_bytes > bytes ? gradient_bytes : bytes;
     void *scratch = test_memory(bytes);
     memset(scratch, 0xff, (size_t)bytes);

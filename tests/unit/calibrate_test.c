@@ -204,7 +204,7 @@ static void a_graph_is_measured_once(void **unused)
                                     .isa = SNUG_KERNEL_AVX2,
                                     .parallel = snug_pool_parallel(pool),
                                     .memory_bytes = INT64_MAX,
-                                    .seconds = 1.0,
+                                    .seconds = 60.0,
                                     .own = &own,
                                     .scratch = &c.arena};
     CHECK_OK(snug_calibrate(&calibration, &table, &added, &err));

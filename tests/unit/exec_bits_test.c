@@ -77,7 +77,8 @@ static void random_choice(const snug_plan_problem *p, uint64_t *state, snug_plan
     } while (!snug_plan_choice_valid(p, out));
 }
 
-/* An update may lie between the backward loops; with more than one micro-batch it never does. */
+/* Updates may lie between the backward loops; with more than one micro-batch they never do. Those
+ * that wait for the total of all gradients do not either. */
 static void check_updates(const plan_case *c, const snug_program *program, bool clipped,
                           int64_t *early)
 {
@@ -85,8 +86,12 @@ static void check_updates(const plan_case *c, const snug_program *program, bool 
         const snug_plan_loop *loop = &program->loops[l];
         CHECK((loop->kind == SNUG_LOOP_UPDATE) == (loop->tile == 0));
         *early += loop->tile == 0 ? 1 : 0;
+        for (int32_t k = 0; k < loop->call_count && loop->tile == 0; k++) {
+            const snug_node *node = &c->graph.nodes[program->calls[loop->first_call + k].node];
+            CHECK(!clipped || snug_graph_measures(&c->graph, node));
+        }
     }
-    CHECK(*early == 0 || (!clipped && program->micro_batch == program->batch));
+    CHECK(*early == 0 || program->micro_batch == program->batch);
     for (int64_t b = 0; b<program->buffer_count && * early> 0; b++) {
         const snug_plan_buffer *buffer = &program->buffers[b];
         if (buffer->category == SNUG_CATEGORY_GRADIENTS) {
@@ -151,6 +156,74 @@ static void any_choice(bool poison, bool mask, bool clipped, const int64_t *batc
     plan_case_close(&c);
 }
 
+/* The two passes of a step, each by any choice, verified together. */
+static void run_passes(plan_case *c, snug_emitter emitters[2], const snug_plan_choice choices[2],
+                       const int64_t *batches, const plan_result *expected, uint64_t seed)
+{
+    snug_error err = {0};
+    snug_arena arena;
+    snug_step_plan plan = {.passes = 2};
+    plan_result result = {0};
+    snug_heap_arena_init(&arena, "programs", SNUG_CATEGORY_RUNTIME, 1 << 18);
+    CHECK_OK(snug_plan_build(&emitters[0], &choices[0], SNUG_PACKING_QUICK, &arena, &arena,
+                             &plan.measure, &err));
+    CHECK_OK(snug_plan_build(&emitters[1], &choices[1], SNUG_PACKING_QUICK, &arena, &arena,
+                             &plan.train, &err));
+    CHECK_OK(snug_plan_verify_step(&plan, &c->graph, &arena, &err));
+    plan_case_run_step(c, &plan, &snug_parallel_serial, SNUG_KERNEL_AVX2, batches, STEPS, &result);
+    if (!plan_result_equal(&result, expected)) {
+        print_error("seed %llu: other bits in two passes\n", (unsigned long long)seed);
+        fail();
+    }
+    free(result.bytes);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+}
+
+static void any_passes(bool poison, bool mask, const int64_t *batches, uint64_t seed, int64_t count)
+{
+    snug_error err = {0};
+    plan_case c;
+    snug_arena arena;
+    snug_plan_problem problems[2];
+    snug_emitter emitters[2];
+    plan_result expected = {0};
+    static snug_plan_choice choices[2];
+    plan_case_model(&c, 200, mask, SNUG_MODEL_TRAIN);
+    snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    for (int32_t k = 0; k < 2; k++) {
+        const snug_plan_request request = {.graph = &c.graph,
+                                           .mode = k == 0 ? SNUG_PLAN_MEASURE : SNUG_PLAN_APPLY,
+                                           .batch = batches[0],
+                                           .threads = 2,
+                                           .poison = poison};
+        CHECK_OK(snug_plan_problem_init(&problems[k], &request, &arena, &err));
+        CHECK_OK(snug_emit_init(&emitters[k], &problems[k], &arena, &err));
+    }
+    interpret(&c, SNUG_KERNEL_AVX2, batches, &expected);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t state = seed + (uint64_t)i;
+        for (int32_t k = 0; k < 2; k++) {
+            if (i == 0) {
+                snug_plan_straight(&problems[k], &choices[k]);
+            } else {
+                random_choice(&problems[k], &state, &choices[k]);
+            }
+        }
+        run_passes(&c, emitters, choices, batches, &expected, seed + (uint64_t)i);
+    }
+    free(expected.bytes);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    plan_case_close(&c);
+}
+
+static void two_passes_give_the_same_bits(void **state)
+{
+    (void)state;
+    any_passes(false, true, short_batches, 8000, 25);
+    any_passes(true, false, short_batches, 9000, 15);
+    any_passes(false, true, long_batches, 10000, 4);
+}
+
 static void any_choice_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -185,6 +258,7 @@ int main(void)
         cmocka_unit_test(groups_of_samples_may_be_cut_anywhere_between),
         cmocka_unit_test(poisoned_arenas_give_the_same_bits),
         cmocka_unit_test(updates_between_the_loops_give_the_same_bits),
+        cmocka_unit_test(two_passes_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

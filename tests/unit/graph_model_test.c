@@ -94,6 +94,7 @@ static void every_parameter_gets_a_gradient_and_an_update(void **state)
     int64_t parameters = 0;
     int64_t updates = 0;
     int64_t norms = 0;
+    int64_t totals = 0;
     bool updating = false;
     for (int64_t i = 0; i < forward; i++) {
         if (graph.tensors[i].kind == SNUG_TENSOR_PARAMETER) {
@@ -106,8 +107,11 @@ static void every_parameter_gets_a_gradient_and_an_update(void **state)
         const bool update = strcmp(node->op->name, "adamw") == 0;
         updates += update ? 1 : 0;
         norms += strcmp(node->op->name, "square_norm") == 0 ? 1 : 0;
+        totals += strcmp(node->op->name, "norm_total") == 0 ? 1 : 0;
         /* No update before the total of all gradients is known. */
         CHECK(!updating || update);
+        CHECK(!update || (norms == parameters && totals == 1));
+        CHECK(snug_graph_measures(&graph, node) == (node->phase == SNUG_PHASE_UPDATE && !update));
         updating = updating || update;
         /* The first convolution reads the data: nobody wants the gradient of that. */
         CHECK(strcmp(node->name, "encoder.0.conv.dx") != 0);
@@ -128,14 +132,22 @@ static void an_unclipped_update_waits_for_its_own_gradient_alone(void **state)
     CHECK_OK(snug_optim_defaults("adamw", &optim, &err));
     CHECK_OK(snug_optim_attach(&graph, &optim, &err));
     const snug_tensor_id total = snug_graph_find(&graph, SNUG_OPTIM_TOTAL_NAME);
+    const snug_tensor_id norms = snug_graph_find(&graph, SNUG_OPTIM_NORMS_NAME);
+    const int64_t last_node = graph.node_count - 1;
     int64_t before = 0;
-    CHECK(total >= 0 && (graph.node_count - first) % 2 == 0 && graph.node_count - first > 80);
-    for (int64_t i = first; i < graph.node_count; i += 2) {
+    bool taken[256] = {false};
+    CHECK(total >= 0 && norms >= 0 && (last_node - first) % 2 == 0 && last_node - first > 80);
+    CHECK(graph.nodes[last_node].inputs[0] == norms && graph.nodes[last_node].outputs[0] == total);
+    CHECK(snug_shape_count(&graph.tensors[norms].shape) == (last_node - first) / 2);
+    for (int64_t i = first; i < last_node; i += 2) {
         const snug_node *norm = &graph.nodes[i];
         const snug_node *update = &graph.nodes[i + 1];
         assert_string_equal(norm->op->name, "square_norm");
         assert_string_equal(update->op->name, "adamw");
-        CHECK(norm->inputs[0] == update->inputs[1] && norm->outputs[0] == total);
+        CHECK(norm->inputs[0] == update->inputs[1] && norm->outputs[0] == norms);
+        const int64_t slot = norm->attrs.square_norm.slot;
+        CHECK(slot >= 0 && slot < (last_node - first) / 2 && !taken[slot]);
+        taken[slot] = true;
         CHECK(graph.tensors[update->inputs[0]].gradient == update->inputs[1]);
         CHECK(update->inputs[4] == SNUG_TENSOR_NONE);
         /* In the order in which the backward pass completes them. */
@@ -357,12 +369,12 @@ static void optimizers_are_checked(void **state)
     CHECK(graph.tensor_count == tensors && graph.node_count == nodes);
     CHECK_OK(snug_graph_backward(&graph, &err));
     CHECK_OK(snug_optim_attach(&graph, &o, &err));
-    /* No momentum: one state only, the total. */
+    /* No momentum: no state but the norms and their total. */
     int64_t states = 0;
     for (int64_t i = 0; i < graph.tensor_count; i++) {
         states += graph.tensors[i].kind == SNUG_TENSOR_STATE ? 1 : 0;
     }
-    CHECK(states == 1);
+    CHECK(states == 2);
 }
 
 int main(void)

@@ -96,6 +96,35 @@ static void a_cut_compressed_file_is_used(void **state)
     CHECK_OK(snug_file_remove("./log_read_test.gz", &err));
 }
 
+/* More than the thread that unpacks may be ahead: members behind each other are one text. */
+static void a_long_compressed_file_is_read_to_its_end(void **state)
+{
+    enum { MEMBERS = 1500 };
+    snug_error err = {0};
+    char path[4096];
+    static char bytes[1 << 16];
+    int64_t count = 0;
+    SNUG_UNUSED(state);
+    (void)snprintf(path, sizeof path, "%s/tests/fixtures/monitor_log/whole.jsonl.gz",
+                   SNUG_SOURCE_DIR);
+    CHECK_OK(snug_file_read_into(path, bytes, sizeof bytes, &count, &err));
+    FILE *file = fopen("./log_read_test.gz", "wb");
+    CHECK(file != NULL);
+    for (int64_t i = 0; i < MEMBERS; i++) {
+        CHECK(fwrite(bytes, 1, (size_t)count, file) == (size_t)count);
+    }
+    /* Behind it something that is no member: what came before is good. */
+    CHECK(fwrite("no gzip", 1, 7, file) == 7 && fclose(file) == 0);
+    const snug_status status = snug_log_read("./log_read_test.gz", room, &log_read, &err);
+    if (status != SNUG_CODE_UNSUPPORTED) {
+        CHECK_OK(status);
+        assert_int_equal(log_read.runs, MEMBERS);
+        assert_int_equal(log_read.series.sample_count, 40);
+        CHECK(log_read.packed_cut);
+    }
+    CHECK_OK(snug_file_remove("./log_read_test.gz", &err));
+}
+
 static void a_cut_last_line_is_no_fault(void **state)
 {
     snug_error err = {0};
@@ -279,6 +308,7 @@ int main(void)
         cmocka_unit_test(our_log_is_read),
         cmocka_unit_test(compressed_is_the_same),
         cmocka_unit_test(a_cut_compressed_file_is_used),
+        cmocka_unit_test(a_long_compressed_file_is_read_to_its_end),
         cmocka_unit_test(a_cut_last_line_is_no_fault),
         cmocka_unit_test(odd_lines_are_counted),
         cmocka_unit_test(metrics_of_a_run_are_read),

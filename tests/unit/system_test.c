@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "base/limits.h"
 #include "mem/ledger.h"
 #include "sys/child.h"
 #include "sys/clock.h"
@@ -14,6 +15,21 @@
 #include "sys/interrupt.h"
 #include "sys/procfs.h"
 #include "sys/rlimit.h"
+
+static void flushing_caches_changes_nothing_in_memory(void **state)
+{
+    (void)state;
+    static _Alignas(SNUG_ALIGN) unsigned char memory[4096];
+    for (size_t i = 0; i < sizeof memory; i++) {
+        memory[i] = (unsigned char)(i * 7);
+    }
+    snug_cpu_flush(memory, 0);
+    snug_cpu_flush(memory, 1000);
+    snug_cpu_flush(memory, sizeof memory);
+    for (size_t i = 0; i < sizeof memory; i++) {
+        CHECK(memory[i] == (unsigned char)(i * 7));
+    }
+}
 
 static void the_clock_goes_forward(void **state)
 {
@@ -256,6 +272,7 @@ int main(void)
     snug_heap_trim_malloc();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_clock_goes_forward),
+        cmocka_unit_test(flushing_caches_changes_nothing_in_memory),
         cmocka_unit_test(a_set_of_instructions_is_chosen_or_refused),
         cmocka_unit_test(the_processor_has_a_name),
         cmocka_unit_test(a_process_is_read_from_proc),

@@ -9,7 +9,7 @@
 #include "data/text/labels.h"
 #include "data/text/rows.h"
 #include "data/text/text_generate.h"
-#include "data/token/wordpiece.h"
+#include "data/token/tokenizer.h"
 #include "sys/file.h"
 #include "sys/heap.h"
 
@@ -93,14 +93,14 @@ static void a_seed_is_a_text(void **state)
 }
 
 /** Reads a file of rows with the tokenizer of the model beside it; answers the rows. */
-static int64_t check_rows(const char *name, const snug_wordpiece *tokenizer, int64_t *classes)
+static int64_t check_rows(const char *name, const snug_tokenizer *tokenizer, int64_t *classes)
 {
     char path[SNUG_PATH_BYTES];
     snug_text_reader *reader = NULL;
     snug_text_row row;
     bool more = true;
     int64_t count = 0;
-    const snug_wordpiece_facts *facts = snug_wordpiece_facts_of(tokenizer);
+    const snug_tokenizer_facts *facts = snug_tokenizer_facts_of(tokenizer);
     const snug_text_options options = {.path = place(name, path), .need_label = true};
     CHECK_OK(snug_text_reader_open(&options, &arena, &reader, &err));
     for (;;) {
@@ -110,7 +110,7 @@ static int64_t check_rows(const char *name, const snug_wordpiece *tokenizer, int
         if (!more) {
             break;
         }
-        CHECK_OK(snug_wordpiece_single(tokenizer, row.text.text, row.text.bytes, ids, LENGTH_MAX,
+        CHECK_OK(snug_tokenizer_single(tokenizer, row.text.text, row.text.bytes, ids, LENGTH_MAX,
                                        &length, &err));
         CHECK(length >= 4 + 2 && length <= 40 + 2);
         for (int64_t i = 0; i < length; i++) {
@@ -127,13 +127,13 @@ static void every_word_is_in_the_vocabulary(void **state)
 {
     (void)state;
     char model[SNUG_PATH_BYTES];
-    snug_wordpiece *tokenizer = NULL;
+    snug_tokenizer *tokenizer = NULL;
     snug_hf_config config;
     int64_t classes[3] = {0};
     (void)generate("d", 1);
-    CHECK_OK(snug_wordpiece_open(place("d/model", model), &arena, &tokenizer, &err));
+    CHECK_OK(snug_tokenizer_open(place("d/model", model), &arena, &tokenizer, &err));
     CHECK_OK(snug_hf_config_read(model, &arena, &config, &err));
-    CHECK(snug_wordpiece_facts_of(tokenizer)->vocabulary_size <= config.vocab_size);
+    CHECK(snug_tokenizer_facts_of(tokenizer)->vocabulary_size <= config.vocab_size);
     assert_int_equal(config.family, SNUG_HF_BERT);
     assert_int_equal(check_rows("d/train.csv", tokenizer, classes), ROWS);
     CHECK(classes[0] > ROWS / 6 && classes[1] > ROWS / 6 && classes[2] > ROWS / 6);

@@ -11,6 +11,8 @@ OUTPUT_FOLDER/roberta (positions from 2, classifier.dense and classifier.out_pro
     train.csv                                   eight labelled rows whose words are one token each
     vectors.safetensors                         the rows' tokens; logits, loss and the gradient of
                                                 every parameter; the losses of 20 steps of AdamW
+    narrow.safetensors                          logits and losses again, with every activation of
+                                                the encoder rounded to bf16 where it is made
 
 Every step sees all rows, so that no order matters. The rows have different lengths, one has no
 padding. Weights are what bf16 holds, all after that is double: what differs in the test is the
@@ -102,22 +104,46 @@ def write_folder(folder, kind, model, rows):
         out.writerows(row if paired else row[:2] for row in rows)
 
 
+class Narrow(torch.autograd.Function):
+    """Rounds to bf16 on the way forward; the gradient goes through as it is."""
+
+    @staticmethod
+    def forward(_context, x):
+        return x.to(torch.bfloat16).to(x.dtype)
+
+    @staticmethod
+    def backward(_context, dy):
+        return dy
+
+
+def store_narrow(model):
+    """Every tensor of the encoder that has a row a token is rounded as it is made: outputs of
+    linear layers, attention, activations and norms, and the sums that norms read."""
+    encoder = model.base_model
+    for name, module in encoder.named_modules():
+        if name.startswith("pooler"):
+            continue
+        if isinstance(module, (nn.Linear, nn.LayerNorm)) or name.endswith("intermediate_act_fn"):
+            module.register_forward_hook(lambda _m, _i, y: Narrow.apply(y))
+        if isinstance(module, nn.LayerNorm):
+            module.register_forward_pre_hook(lambda _m, x: (Narrow.apply(x[0]),))
+        if name.endswith("attention.self"):
+            module.register_forward_hook(lambda _m, _i, y: (Narrow.apply(y[0]), *y[1:]))
+
+
 def rate(step):
     """Of step 1, 2, ...: a straight rise, then a straight fall that would end after the last."""
     k = step - 1
     return RATE * ((k + 1) / WARMUP if k < WARMUP else 1 - (k - WARMUP) / (STEPS - WARMUP))
 
 
-def make(kind, seed, folder):
-    torch.manual_seed(seed)
-    rows = make_rows(kind)
-    ids, types, lengths = encode(kind, rows)
-    labels = numpy.array([[LABELS.index(row[0])] for row in rows], dtype=numpy.int32)
-    write_folder(folder, kind, make_model(kind), rows)
+def train(folder, ids, types, lengths, labels, narrow, out):
+    """Fills `out` with what is compared; answers losses and gradient norms."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=torch.float64, attn_implementation="eager")
     model.train()
-    out = {"ids": ids, "types": types, "length": lengths, "label": labels}
+    if narrow:
+        store_narrow(model)
     batch = {"input_ids": torch.from_numpy(ids).long(),
              "token_type_ids": torch.from_numpy(types).long(),
              "attention_mask": (torch.arange(LENGTH) < torch.from_numpy(lengths)).long(),
@@ -133,15 +159,29 @@ def make(kind, seed, folder):
         losses.append(result.loss.item())
         if step == 1:
             out["logits"] = result.logits.detach().float().numpy()
-            for name, p in model.named_parameters():
+            for name, p in model.named_parameters() if not narrow else ():
                 out["grad." + name] = p.grad.float().contiguous().numpy()
         norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), CLIP)))
         optimizer.step()
     out["losses"] = numpy.array(losses, dtype=numpy.float64)
-    path = os.path.join(folder, "vectors.safetensors")
-    safetensors.numpy.save_file(out, path, metadata={
-        "generator": "tools/vectors/make_bert_vectors.py", "torch": torch.__version__,
-        "transformers": transformers.__version__, "numpy": numpy.__version__, "seed": str(seed)})
+    return losses, norms
+
+
+def make(kind, seed, folder):
+    torch.manual_seed(seed)
+    rows = make_rows(kind)
+    ids, types, lengths = encode(kind, rows)
+    labels = numpy.array([[LABELS.index(row[0])] for row in rows], dtype=numpy.int32)
+    write_folder(folder, kind, make_model(kind), rows)
+    vectors = {"ids": ids, "types": types, "length": lengths, "label": labels}
+    rounded = {}
+    losses, norms = train(folder, ids, types, lengths, labels, False, vectors)
+    train(folder, ids, types, lengths, labels, True, rounded)
+    for name, out in (("vectors", vectors), ("narrow", rounded)):
+        safetensors.numpy.save_file(out, os.path.join(folder, name + ".safetensors"), metadata={
+            "generator": "tools/vectors/make_bert_vectors.py", "torch": torch.__version__,
+            "transformers": transformers.__version__, "numpy": numpy.__version__,
+            "seed": str(seed)})
     for name in os.listdir(folder):
         os.chmod(os.path.join(folder, name), 0o644)
     print(json.dumps({"folder": folder, "losses": losses, "norms": norms, "bytes": sum(

@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "base/checked.h"
+#include "ops/cpu/bf16.h"
 #include "ops/cpu/vmath_kernels.h"
 
 /* A part holds whole groups of random numbers; so many of them are made at once. */
@@ -97,9 +98,32 @@ typedef struct dropout_context {
     uint32_t threshold;
     float scale;
     int64_t parts; /* Of a sample. */
-    const float *x;
-    float *y;
+    const snug_bf16_kernels *half;
+    const void *x;
+    void *y;
 } dropout_context;
+
+/* Elements at..at + count, through f32 copies where they are stored as bf16. */
+static void drop_elements(const dropout_context *c, int64_t count, const uint32_t *words,
+                          int64_t at)
+{
+    float in[GROUPS * SNUG_DROPOUT_GROUP];
+    float out[GROUPS * SNUG_DROPOUT_GROUP];
+    const float *x = in;
+    float *y = out;
+    if (c->dropout->half_in) {
+        c->half->widen(1, count, (const uint16_t *)c->x + at, count, in, count);
+    } else {
+        x = (const float *)c->x + at;
+    }
+    if (!c->dropout->half_out) {
+        y = (float *)c->y + at;
+    }
+    c->kernels->drop(count, words, (float)c->threshold, c->scale, x, y);
+    if (c->dropout->half_out) {
+        c->half->narrow(1, count, out, count, (uint16_t *)c->y + at, count);
+    }
+}
 
 /** Part: up to PART elements of one sample. */
 static void dropout_part(void *opaque, int64_t part, int32_t thread)
@@ -113,14 +137,29 @@ static void dropout_part(void *opaque, int64_t part, int32_t thread)
     SNUG_UNUSED(thread);
     for (int64_t e = first; e < end; e += GROUPS * SNUG_DROPOUT_GROUP) {
         const int64_t count = snug_min_i64(GROUPS * SNUG_DROPOUT_GROUP, end - e);
-        const int64_t at = sample * elements + e;
         c->draw(c->philox, c->dropout->key.position + sample, e / SNUG_DROPOUT_GROUP, 1,
                 snug_ceil_div(count, SNUG_DROPOUT_GROUP), words);
-        c->kernels->drop(count, words, (float)c->threshold, c->scale, c->x + at, c->y + at);
+        drop_elements(c, count, words, sample * elements + e);
     }
 }
 
-void snug_dropout_apply(const snug_dropout *dropout, const float *x, float *y,
+/* Without a rate. */
+static void copy(const snug_dropout *dropout, const void *x, void *y, const snug_parallel *parallel)
+{
+    const int64_t count = dropout->samples * dropout->elements;
+    if (dropout->half_in == dropout->half_out) {
+        const size_t bytes = dropout->half_in ? sizeof(uint16_t) : sizeof(float);
+        if (x != y) {
+            memcpy(y, x, (size_t)count * bytes);
+        }
+    } else if (dropout->half_in) {
+        snug_bf16_widen(dropout->isa, count, x, y, parallel);
+    } else {
+        snug_bf16_narrow(dropout->isa, count, x, y, parallel);
+    }
+}
+
+void snug_dropout_apply(const snug_dropout *dropout, const void *x, void *y,
                         const snug_parallel *parallel)
 {
     dropout_context context = {.dropout = dropout,
@@ -129,12 +168,13 @@ void snug_dropout_apply(const snug_dropout *dropout, const float *x, float *y,
                                .philox = snug_dropout_philox_key(&dropout->key),
                                .threshold = snug_dropout_threshold(dropout->rate),
                                .parts = snug_ceil_div(dropout->elements, PART),
+                               .half = snug_bf16_kernels_of(dropout->isa),
                                .x = x,
                                .y = y};
     context.scale = snug_dropout_scale(context.threshold);
     if (dropout->rate > 0.0f) {
         snug_parallel_run(parallel, dropout->samples * context.parts, dropout_part, &context);
-    } else if (x != y) {
-        memcpy(y, x, (size_t)(dropout->samples * dropout->elements) * sizeof(float));
+    } else {
+        copy(dropout, x, y, parallel);
     }
 }

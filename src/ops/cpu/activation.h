@@ -42,17 +42,20 @@ typedef struct snug_dropout {
     int64_t elements;     /* E >= 1, of one sample. */
     float rate;           /* In [0, 1). */
     snug_dropout_key key; /* Of the first sample. */
+    bool half_in;         /* x is bf16. */
+    bool half_out;        /* y is bf16: rounded. */
 } snug_dropout;
 
 /**
  * y[n,e] = 0 or x[n,e] / (1 - rate), by the number of element e of sample key.position + n; the
  * rate is rounded as snug_dropout_threshold() says. The gradient is the same function of dy.
  *
- * @param[in]  x  [N, E] f32.
- * @param[out] y  [N, E] f32; may be x. A NaN stays one, also where a zero is drawn.
+ * @param[in]  x  [N, E] f32, or bf16 with half_in.
+ * @param[out] y  [N, E] f32, or bf16 with half_out; may be x, when both are of one type. A NaN
+ *                stays one, also where a zero is drawn.
  * @source  Srivastava et al. (2014), inverted as in torch.nn.Dropout.
  */
-void snug_dropout_apply(const snug_dropout *dropout, const float *x, float *y,
+void snug_dropout_apply(const snug_dropout *dropout, const void *x, void *y,
                         const snug_parallel *parallel);
 
 #endif

@@ -49,6 +49,8 @@ static snug_gemm_call forward_call(const snug_conv1d *conv, int64_t samples)
         .a_batch_stride = conv->steps * conv->channels,
         .c_row_stride = conv->filters,
         .c_batch_stride = steps_out * conv->filters,
+        .a_is_bf16 = conv->half_in,
+        .c_is_bf16 = conv->half_out,
     };
     if (steps_out * conv->stride == conv->steps) {
         call.rows = steps_out * samples;
@@ -85,8 +87,8 @@ int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t sampl
     return snug_max_i64(unpacked_bytes, packed_bytes + weights);
 }
 
-void snug_conv1d_forward(const snug_conv1d *conv, int64_t samples, const float *x, const float *w,
-                         const float *packed, const float *bias, bool relu, float *y,
+void snug_conv1d_forward(const snug_conv1d *conv, int64_t samples, const void *x, const float *w,
+                         const float *packed, const float *bias, bool relu, void *y,
                          const snug_parallel *parallel, void *scratch)
 {
     snug_gemm_call call = forward_call(conv, samples);
@@ -98,8 +100,10 @@ void snug_conv1d_forward(const snug_conv1d *conv, int64_t samples, const float *
     }
     call.b_packed = packed != NULL;
     call.b.data = packed != NULL ? packed : w;
-    call.a.data = x;
-    call.c = y;
+    call.a.data = conv->half_in ? NULL : x;
+    call.a_bf16 = conv->half_in ? x : NULL;
+    call.c = conv->half_out ? NULL : y;
+    call.c_bf16 = conv->half_out ? y : NULL;
     call.bias = bias;
     call.relu = relu;
     snug_gemm(&call, parallel, rest);
@@ -271,6 +275,7 @@ static snug_gemm_call weight_gradient_call(const snug_conv1d *conv, int64_t samp
         .a_batch_stride = conv->steps * conv->channels,
         .b_batch_stride = steps_out * conv->filters,
         .c_row_stride = conv->filters,
+        .a_is_bf16 = conv->half_in,
     };
 }
 
@@ -281,12 +286,13 @@ int64_t snug_conv1d_weight_gradient_scratch_bytes(const snug_conv1d *conv, int64
     return snug_gemm_scratch_bytes(&call, threads);
 }
 
-void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const float *x,
+void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const void *x,
                                  const float *dy, float *dw, const snug_parallel *parallel,
                                  void *scratch)
 {
     snug_gemm_call call = weight_gradient_call(conv, samples);
-    call.a.data = x;
+    call.a.data = conv->half_in ? NULL : x;
+    call.a_bf16 = conv->half_in ? x : NULL;
     call.b.data = dy;
     call.c = dw;
     snug_gemm(&call, parallel, scratch);

@@ -10,7 +10,8 @@
 
 /**
  * A convolution without padding: x [N, T, C] -> y [N, T_out, D], T_out = (T - taps) / stride + 1,
- * weights [taps, C, D], all f32, row-major and contiguous. taps 1, stride 1 is a linear layer.
+ * weights [taps, C, D], all f32 but where half_in and half_out say bf16, row-major and contiguous.
+ * taps 1, stride 1 is a linear layer.
  *
  *     y[n,t,d] = bias[d] + sum over (j, c), ascending, of w[j,c,d] * x[n, t * stride + j, c]
  *
@@ -24,6 +25,8 @@ typedef struct snug_conv1d {
     int64_t filters;  /* D >= 1. */
     int64_t taps;     /* >= 1. */
     int64_t stride;   /* >= 1. */
+    bool half_in;     /* x is bf16; the kernels widen it. */
+    bool half_out;    /* y is bf16; the forward pass rounds to it. */
 } snug_conv1d;
 
 /** T_out. */
@@ -39,8 +42,8 @@ void snug_conv1d_forward_pack(const snug_conv1d *conv, const float *w, float *pa
  * Bytes of scratch of snug_conv1d_forward(); `has_packed` when packed weights will be given. Never
  * more for fewer samples or threads.
  */
-int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t samples,
-                                          int32_t threads, bool has_packed);
+int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t samples, int32_t threads,
+                                          bool has_packed);
 
 /**
  * Forward.
@@ -56,8 +59,8 @@ int64_t snug_conv1d_forward_scratch_bytes(const snug_conv1d *conv, int64_t sampl
  * @mem     Allocates nothing.
  * @threads Reentrant with scratch of its own. Bits depend on each sample alone.
  */
-void snug_conv1d_forward(const snug_conv1d *conv, int64_t samples, const float *x, const float *w,
-                         const float *packed, const float *bias, bool relu, float *y,
+void snug_conv1d_forward(const snug_conv1d *conv, int64_t samples, const void *x, const float *w,
+                         const float *packed, const float *bias, bool relu, void *y,
                          const snug_parallel *parallel, void *scratch);
 
 /** Bytes of the weights packed for the input gradient; a multiple of SNUG_ALIGN. */
@@ -111,7 +114,7 @@ int64_t snug_conv1d_weight_gradient_scratch_bytes(const snug_conv1d *conv, int64
  * @mem     Allocates nothing.
  * @threads Reentrant with scratch of its own.
  */
-void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const float *x,
+void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const void *x,
                                  const float *dy, float *dw, const snug_parallel *parallel,
                                  void *scratch);
 

@@ -134,6 +134,37 @@ void snug_embed_backward(const snug_embed *embed, const float *dy, const int32_t
     snug_parallel_run(parallel, snug_ceil_div(embed->width, COLS_PART), backward_part, &context);
 }
 
+typedef struct rows_context {
+    const snug_embed *embed;
+    const float *dy;
+    const int32_t *ids;
+    float *rows;
+    int32_t *words;
+} rows_context;
+
+static void rows_part(void *opaque, int64_t part, int32_t thread)
+{
+    const rows_context *c = opaque;
+    const int64_t first = part * ROWS_PART;
+    const int64_t end = snug_min_i64(first + ROWS_PART, c->embed->samples * c->embed->length);
+    SNUG_UNUSED(thread);
+    if (c->rows != NULL) {
+        memcpy(c->rows + first * c->embed->width, c->dy + first * c->embed->width,
+               (size_t)((end - first) * c->embed->width) * sizeof(float));
+    }
+    for (int64_t r = first; r < end && c->words != NULL; r++) {
+        c->words[r] = c->ids[r] == c->embed->padding_index ? -1 : c->ids[r];
+    }
+}
+
+void snug_embed_rows(const snug_embed *embed, const float *dy, const int32_t *ids, float *rows,
+                     int32_t *words, const snug_parallel *parallel)
+{
+    rows_context context = {.embed = embed, .dy = dy, .ids = ids, .rows = rows, .words = words};
+    snug_parallel_run(parallel, snug_ceil_div(embed->samples * embed->length, ROWS_PART), rows_part,
+                      &context);
+}
+
 void snug_take_row(int64_t samples, int64_t length, int64_t width, int64_t row, const float *x,
                    float *y)
 {

@@ -61,6 +61,13 @@ void snug_embed_backward(const snug_embed *embed, const float *dy, const int32_t
                          const int32_t *kinds, const snug_embed_tables *gradients, void *scratch,
                          const snug_parallel *parallel);
 
+/**
+ * Keeps dy [N, L, H] for the gradient of the words, which snug_gradient_rows_init() takes: rows
+ * [N, L, H], and words [N, L] with -1 for the padding word. Either may be NULL: not wanted.
+ */
+void snug_embed_rows(const snug_embed *embed, const float *dy, const int32_t *ids, float *rows,
+                     int32_t *words, const snug_parallel *parallel);
+
 /** Row `row` of [N, L, H] as [N, H]. */
 void snug_take_row(int64_t samples, int64_t length, int64_t width, int64_t row, const float *x,
                    float *y);

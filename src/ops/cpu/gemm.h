@@ -1,4 +1,5 @@
-/* Dense matrix products in f32: the bits depend on the operands, never on how work is cut. */
+/* Dense matrix products in f32, operands stored in bf16 included: the bits depend on the operands,
+ * never on how work is cut. */
 #ifndef SNUG_OPS_CPU_GEMM_H
 #define SNUG_OPS_CPU_GEMM_H
 
@@ -49,21 +50,26 @@ typedef struct snug_gemm_call {
     snug_kernel_isa isa;
     snug_gemm_mode mode;
     bool reduce;
-    bool b_packed; /* b.data is the output of snug_gemm_pack_b() for this isa, depth and cols; the
-                      other fields of b are not read, b_batch_stride is 0. */
-    bool relu;     /* Not with SUM. NaN stays NaN. */
-    int64_t rows;  /* M >= 0, of A and C. */
-    int64_t cols;  /* N >= 0, of B and C. */
-    int64_t depth; /* K >= 0, columns of A and rows of B, of one batch item. */
-    int64_t batch; /* >= 0. */
-    snug_gemm_view a; /* [rows, depth]. */
-    snug_gemm_view b; /* [depth, cols]. */
+    bool b_packed;  /* b.data is the output of snug_gemm_pack_b() for this isa, depth and cols; the
+                       other fields of b are not read, b_batch_stride is 0. */
+    bool relu;      /* Not with SUM. NaN stays NaN. */
+    bool a_is_bf16; /* A is a_bf16, placed as `a` says (limit 0), whose data is not read. */
+    bool c_is_bf16; /* C is c_bf16: the ends of the chains, rounded. Only with SET; c is not used.
+                     */
+    int64_t rows;   /* M >= 0, of A and C. */
+    int64_t cols;   /* N >= 0, of B and C. */
+    int64_t depth;  /* K >= 0, columns of A and rows of B, of one batch item. */
+    int64_t batch;  /* >= 0. */
+    snug_gemm_view a;       /* [rows, depth]. */
+    snug_gemm_view b;       /* [depth, cols]. */
     int64_t a_batch_stride; /* Elements; 0 shares one A. */
     int64_t b_batch_stride; /* Elements; 0 shares one B. */
     float *c;               /* [rows, cols], column stride 1; overlaps neither A nor B. */
     int64_t c_row_stride;   /* Elements, >= cols where rows > 1. */
     int64_t c_batch_stride; /* Elements; not read with `reduce`. */
     const float *bias;      /* [cols] or NULL: added after the chain, before relu. Not with SUM. */
+    const uint16_t *a_bf16;
+    uint16_t *c_bf16;
 } snug_gemm_call;
 
 /**

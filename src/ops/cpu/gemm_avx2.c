@@ -7,7 +7,14 @@
 #include "base/attr.h"
 
 /* 12 accumulators, two vectors of B and a broadcast of A of the 16 registers. */
-enum { ROWS_MAX = 6, COLS_MAX = 16, LANES = 8, B_AHEAD = 16, PANELS_ALONG = 16 };
+enum {
+    ROWS_MAX = 6,
+    COLS_MAX = 16,
+    LANES = 8,
+    B_AHEAD = 16,
+    PANELS_ALONG = 16,
+    STRETCH = 16 /* k between two prefetches. */
+};
 
 typedef struct accumulators {
     __m256 sum[ROWS_MAX][2];
@@ -24,9 +31,10 @@ typedef struct halves {
 
 /*
  * What multiply_rows() is made for; a constant where it is called. FULL has all columns in one
- * range, KEEP also copies B, ANY is everything else.
+ * range, KEEP also copies B, PAIR has two whole vectors that lie apart, HALF one vector, ANY is
+ * everything else.
  */
-typedef enum form { FULL, KEEP, ANY } form;
+typedef enum form { FULL, KEEP, PAIR, HALF, ANY } form;
 
 static SNUG_ALWAYS_INLINE __m256i column_mask(int64_t cols)
 {
@@ -38,10 +46,10 @@ static SNUG_ALWAYS_INLINE __m256i column_mask(int64_t cols)
 static SNUG_ALWAYS_INLINE halves halves_of(const snug_gemm_tile *tile, const form f)
 {
     const __m256i low = column_mask(tile->cols);
-    if (f == ANY && tile->pair) {
-        return (halves){tile->b_high, tile->c_high, low, low, true};
+    if (f == PAIR || (f == ANY && tile->pair)) {
+        return (halves){tile->b_high, tile->c_high, low, low, f == ANY};
     }
-    return (halves){LANES, LANES, low, column_mask(tile->cols - LANES), f == ANY};
+    return (halves){LANES, LANES, low, column_mask(tile->cols - LANES), f == HALF || f == ANY};
 }
 
 static SNUG_ALWAYS_INLINE __m256 load(const float *from, __m256i mask, const bool masked)
@@ -58,74 +66,73 @@ static SNUG_ALWAYS_INLINE void store(float *to, __m256i mask, const bool masked,
     }
 }
 
-static SNUG_ALWAYS_INLINE void start(accumulators *acc, const snug_gemm_tile *tile,
-                                     const int rows, const halves *h)
+#include "ops/cpu/gemm_ahead.inc"
+
+static SNUG_ALWAYS_INLINE void start(accumulators *acc, const snug_gemm_tile *tile, const int rows,
+                                     const int vectors, const halves *h)
 {
     const float *c = tile->c;
     if (tile->start == SNUG_GEMM_FROM_C) {
 #pragma GCC unroll 6
         for (int i = 0; i < rows; i++) {
             acc->sum[i][0] = load(c, h->low, h->masked);
-            acc->sum[i][1] = load(c + h->c_high, h->high, h->masked);
+            if (vectors == 2) {
+                acc->sum[i][1] = load(c + h->c_high, h->high, h->masked);
+            }
             c += tile->c_row_stride;
         }
         return;
     }
+    const bool from_rows = tile->start == SNUG_GEMM_FROM_ROWS;
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
-        acc->sum[i][0] = _mm256_setzero_ps();
-        acc->sum[i][1] = _mm256_setzero_ps();
+        acc->sum[i][0] = from_rows ? _mm256_set1_ps(tile->row_start[i]) : _mm256_setzero_ps();
         _mm_prefetch((const char *)c, _MM_HINT_T0);
-        _mm_prefetch((const char *)(c + h->c_high + LANES - 1), _MM_HINT_T0);
-        c += tile->c_row_stride;
-    }
-}
-
-/* C may lie far away, and its chains wait for it: it is asked for one tile ahead. */
-static SNUG_ALWAYS_INLINE void prefetch_next(const snug_gemm_tile *tile, const int rows)
-{
-    const float *c = tile->c_next;
-#pragma GCC unroll 6
-    for (int i = 0; c != NULL && i < rows; i++) {
-        _mm_prefetch((const char *)c, _MM_HINT_T1);
-        _mm_prefetch((const char *)(c + COLS_MAX - 1), _MM_HINT_T1);
+        if (vectors == 2) {
+            acc->sum[i][1] = acc->sum[i][0];
+            _mm_prefetch((const char *)(c + h->c_high + LANES - 1), _MM_HINT_T0);
+        }
         c += tile->c_row_stride;
     }
 }
 
 static SNUG_ALWAYS_INLINE void add_c(accumulators *acc, const snug_gemm_tile *tile, const int rows,
-                                     const halves *h)
+                                     const int vectors, const halves *h)
 {
     const float *c = tile->c;
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
         acc->sum[i][0] = _mm256_add_ps(load(c, h->low, h->masked), acc->sum[i][0]);
-        acc->sum[i][1] =
-            _mm256_add_ps(load(c + h->c_high, h->high, h->masked), acc->sum[i][1]);
+        if (vectors == 2) {
+            acc->sum[i][1] = _mm256_add_ps(load(c + h->c_high, h->high, h->masked), acc->sum[i][1]);
+        }
         c += tile->c_row_stride;
     }
 }
 
 static SNUG_ALWAYS_INLINE void add_bias(accumulators *acc, const snug_gemm_tile *tile,
-                                        const int rows, const halves *h)
+                                        const int rows, const int vectors, const halves *h)
 {
     const __m256 bias0 = load(tile->bias, h->low, h->masked);
-    const __m256 bias1 = load(tile->bias + LANES, h->high, h->masked);
+    const __m256 bias1 =
+        vectors == 2 ? load(tile->bias + LANES, h->high, h->masked) : _mm256_setzero_ps();
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
         acc->sum[i][0] = _mm256_add_ps(acc->sum[i][0], bias0);
-        acc->sum[i][1] = _mm256_add_ps(acc->sum[i][1], bias1);
+        if (vectors == 2) {
+            acc->sum[i][1] = _mm256_add_ps(acc->sum[i][1], bias1);
+        }
     }
 }
 
-static SNUG_ALWAYS_INLINE void finish(accumulators *acc, const snug_gemm_tile *tile,
-                                      const int rows, const halves *h)
+static SNUG_ALWAYS_INLINE void finish(accumulators *acc, const snug_gemm_tile *tile, const int rows,
+                                      const int vectors, const halves *h)
 {
     if (tile->start == SNUG_GEMM_ADD_TO_C) {
-        add_c(acc, tile, rows, h);
+        add_c(acc, tile, rows, vectors, h);
     }
     if (tile->bias != NULL) {
-        add_bias(acc, tile, rows, h);
+        add_bias(acc, tile, rows, vectors, h);
     }
     if (tile->relu) {
         const __m256 zero = _mm256_setzero_ps();
@@ -133,22 +140,28 @@ static SNUG_ALWAYS_INLINE void finish(accumulators *acc, const snug_gemm_tile *t
         for (int i = 0; i < rows; i++) {
             /* max(0, x) with x second: x itself comes back where it is NaN. */
             acc->sum[i][0] = _mm256_max_ps(zero, acc->sum[i][0]);
-            acc->sum[i][1] = _mm256_max_ps(zero, acc->sum[i][1]);
+            if (vectors == 2) {
+                acc->sum[i][1] = _mm256_max_ps(zero, acc->sum[i][1]);
+            }
         }
     }
     float *c = tile->c;
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
         store(c, h->low, h->masked, acc->sum[i][0]);
-        store(c + h->c_high, h->high, h->masked, acc->sum[i][1]);
+        if (vectors == 2) {
+            store(c + h->c_high, h->high, h->masked, acc->sum[i][1]);
+        }
         c += tile->c_row_stride;
     }
 }
 
-/* The body of every tile: `rows` and the flags are constants where it is called. */
+/* The body of every tile: `rows` and the form are constants where it is called. */
 static SNUG_ALWAYS_INLINE void multiply_rows(const snug_gemm_tile *tile, const int rows,
                                              const form f)
 {
+    const int vectors = f == HALF ? 1 : 2;
+    const bool masked = f == HALF || f == ANY;
     const halves h = halves_of(tile, f);
     const int64_t depth = tile->depth;
     const int64_t a_stride = tile->a_col_stride;
@@ -156,40 +169,59 @@ static SNUG_ALWAYS_INLINE void multiply_rows(const snug_gemm_tile *tile, const i
     const float *a = tile->a;
     const float *b = tile->b;
     float *keep = tile->b_keep;
+    ahead next = ahead_of(tile, rows);
     accumulators acc;
 
-    start(&acc, tile, rows, &h);
-    prefetch_next(tile, rows);
-    for (int64_t k = 0; k < depth; k++) {
-        const __m256 b0 = load(b, h.low, f == ANY);
-        const __m256 b1 = load(b + h.b_high, h.high, f == ANY);
-        if (f == KEEP) {
-            _mm256_store_ps(keep, b0);
-            _mm256_store_ps(keep + LANES, b1);
-            keep += COLS_MAX;
-            _mm_prefetch((const char *)(b + B_AHEAD * b_stride), _MM_HINT_T0);
-        }
+    start(&acc, tile, rows, vectors, &h);
+    for (int64_t k = 0; k < depth;) {
+        const int64_t end = k + STRETCH < depth ? k + STRETCH : depth;
+        prefetch_next(&next);
+        for (; k < end; k++) {
+            const __m256 b0 = load(b, h.low, masked);
+            const __m256 b1 =
+                vectors == 2 ? load(b + h.b_high, h.high, masked) : _mm256_setzero_ps();
+            if (f == KEEP) {
+                _mm256_store_ps(keep, b0);
+                _mm256_store_ps(keep + LANES, b1);
+                keep += COLS_MAX;
+                _mm_prefetch((const char *)(b + B_AHEAD * b_stride), _MM_HINT_T0);
+            }
 #pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            const __m256 ai = _mm256_broadcast_ss(a + i);
-            acc.sum[i][0] = _mm256_fmadd_ps(ai, b0, acc.sum[i][0]);
-            acc.sum[i][1] = _mm256_fmadd_ps(ai, b1, acc.sum[i][1]);
+            for (int i = 0; i < rows; i++) {
+                const __m256 ai = _mm256_broadcast_ss(a + i);
+                acc.sum[i][0] = _mm256_fmadd_ps(ai, b0, acc.sum[i][0]);
+                if (vectors == 2) {
+                    acc.sum[i][1] = _mm256_fmadd_ps(ai, b1, acc.sum[i][1]);
+                }
+            }
+            a += a_stride;
+            b += b_stride;
         }
-        a += a_stride;
-        b += b_stride;
     }
-    finish(&acc, tile, rows, &h);
+    finish(&acc, tile, rows, vectors, &h);
 }
 
 static SNUG_ALWAYS_INLINE void multiply_form(const snug_gemm_tile *tile, const form f)
 {
     switch (tile->rows) {
-    case 1: multiply_rows(tile, 1, f); break;
-    case 2: multiply_rows(tile, 2, f); break;
-    case 3: multiply_rows(tile, 3, f); break;
-    case 4: multiply_rows(tile, 4, f); break;
-    case 5: multiply_rows(tile, 5, f); break;
-    default: multiply_rows(tile, 6, f); break;
+    case 1:
+        multiply_rows(tile, 1, f);
+        break;
+    case 2:
+        multiply_rows(tile, 2, f);
+        break;
+    case 3:
+        multiply_rows(tile, 3, f);
+        break;
+    case 4:
+        multiply_rows(tile, 4, f);
+        break;
+    case 5:
+        multiply_rows(tile, 5, f);
+        break;
+    default:
+        multiply_rows(tile, 6, f);
+        break;
     }
 }
 
@@ -203,6 +235,16 @@ static void multiply_keep(const snug_gemm_tile *tile)
     multiply_form(tile, KEEP);
 }
 
+static void multiply_pair(const snug_gemm_tile *tile)
+{
+    multiply_form(tile, PAIR);
+}
+
+static void multiply_half(const snug_gemm_tile *tile)
+{
+    multiply_form(tile, HALF);
+}
+
 static void multiply_any(const snug_gemm_tile *tile)
 {
     multiply_form(tile, ANY);
@@ -210,7 +252,11 @@ static void multiply_any(const snug_gemm_tile *tile)
 
 static void multiply(const snug_gemm_tile *tile)
 {
-    if (tile->pair || tile->cols < COLS_MAX) {
+    if (!tile->pair && tile->cols <= LANES) {
+        multiply_half(tile);
+    } else if (tile->pair && tile->cols == LANES) {
+        multiply_pair(tile);
+    } else if (tile->pair || tile->cols < COLS_MAX) {
         multiply_any(tile);
     } else if (tile->b_keep != NULL) {
         multiply_keep(tile);

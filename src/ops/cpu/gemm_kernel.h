@@ -10,6 +10,7 @@
 typedef enum snug_gemm_start {
     SNUG_GEMM_FROM_ZERO, /* The chains start at +0 and are stored. */
     SNUG_GEMM_FROM_C,    /* The chains start at C and are stored. */
+    SNUG_GEMM_FROM_ROWS, /* The chains of row i start at row_start[i] and are stored. */
     SNUG_GEMM_ADD_TO_C   /* The chains start at +0 and are added to C. */
 } snug_gemm_start;
 
@@ -31,7 +32,12 @@ typedef struct snug_gemm_tile {
     float *c;
     int64_t c_row_stride;
     const float *c_next; /* NULL, or the C of the tile after this one: it is prefetched. */
-    const float *bias; /* NULL or [cols]: added at the end. */
+    const float *b_next; /* NULL, or b_next_rows rows, b_next_stride apart, of the B of the
+                            tiles to come: they are prefetched. */
+    int64_t b_next_stride;
+    int64_t b_next_rows;
+    const float *row_start; /* [rows], with SNUG_GEMM_FROM_ROWS. */
+    const float *bias;      /* NULL or [cols]: added at the end. */
     snug_gemm_start start;
     bool relu;
     bool pair;

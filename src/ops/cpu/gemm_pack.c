@@ -1,6 +1,7 @@
 /* Packing of operand panels. */
 #include "ops/cpu/gemm_pack.h"
 
+#include "base/assert.h"
 #include "base/checked.h"
 
 bool snug_gemm_lanes_inside(const snug_gemm_lanes *source, int64_t lanes, int64_t depth)
@@ -30,8 +31,8 @@ void snug_gemm_pack_panels(const snug_gemm_kernels *kernels, const snug_gemm_lan
                            int64_t lanes, int64_t depth, int64_t width, float *out)
 {
     if (source->lane_stride == 1 && snug_gemm_lanes_inside(source, lanes, depth)) {
-        kernels->pack_along(source->base + source->first, source->depth_stride, lanes, depth,
-                            width, out);
+        kernels->pack_along(source->base + source->first, source->depth_stride, lanes, depth, width,
+                            out);
         return;
     }
     snug_gemm_lanes panel = *source;
@@ -64,5 +65,48 @@ void snug_gemm_pack_panel(const snug_gemm_kernels *kernels, const snug_gemm_lane
         for (int64_t lane = 0; lane < lanes; lane++) {
             out[k * width + lane] = from[lane * source->lane_stride + k * source->depth_stride];
         }
+    }
+}
+
+enum { STAGE_DEPTH = 16 }; /* k that are widened at once where lanes lie side by side. */
+
+int64_t snug_gemm_pack_bf16_floats(int64_t lanes, int64_t depth, int64_t width)
+{
+    const int64_t across = snug_min_i64(lanes, width) * depth;
+    const int64_t along = lanes * snug_min_i64(depth, STAGE_DEPTH);
+    return snug_max_i64(across, along);
+}
+
+/* Lanes side by side: some k of all lanes are widened, then each panel takes its lanes of them. */
+static void pack_bf16_along(const snug_gemm_kernels *kernels, const snug_bf16_kernels *half,
+                            const uint16_t *from, int64_t stride, int64_t lanes, int64_t depth,
+                            int64_t width, float *stage, float *out)
+{
+    for (int64_t k = 0; k < depth; k += STAGE_DEPTH) {
+        const int64_t count = snug_min_i64(STAGE_DEPTH, depth - k);
+        half->widen(count, lanes, from + k * stride, stride, stage, lanes);
+        for (int64_t lane = 0; lane < lanes; lane += width) {
+            kernels->pack_along(stage + lane, lanes, snug_min_i64(width, lanes - lane), count,
+                                width, out + lane * depth + k * width);
+        }
+    }
+}
+
+void snug_gemm_pack_bf16_panels(const snug_gemm_kernels *kernels, const snug_bf16_kernels *half,
+                                const snug_gemm_lanes *source, const uint16_t *base, int64_t lanes,
+                                int64_t depth, int64_t width, float *stage, float *out)
+{
+    const uint16_t *from = base + source->first;
+    SNUG_ASSERT(source->limit == 0);
+    SNUG_ASSERT(source->lane_stride == 1 || source->depth_stride == 1);
+    if (source->lane_stride == 1 && source->depth_stride != 1) {
+        pack_bf16_along(kernels, half, from, source->depth_stride, lanes, depth, width, stage, out);
+        return;
+    }
+    for (int64_t lane = 0; lane < lanes; lane += width) {
+        const int64_t count = snug_min_i64(width, lanes - lane);
+        half->widen(count, depth, from + lane * source->lane_stride, source->lane_stride, stage,
+                    depth);
+        kernels->pack_across(stage, depth, count, depth, width, out + lane * depth);
     }
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ops/cpu/bf16.h"
 #include "ops/cpu/gemm.h"
 #include "ops/cpu/gemm_kernel.h"
 
@@ -31,5 +32,17 @@ void snug_gemm_pack_panel(const snug_gemm_kernels *kernels, const snug_gemm_lane
 /** The same for any number of lanes: panels of `width` lanes one after another. */
 void snug_gemm_pack_panels(const snug_gemm_kernels *kernels, const snug_gemm_lanes *source,
                            int64_t lanes, int64_t depth, int64_t width, float *out);
+
+/** Floats of the stage that snug_gemm_pack_bf16_panels() needs. */
+int64_t snug_gemm_pack_bf16_floats(int64_t lanes, int64_t depth, int64_t width);
+
+/**
+ * The same of bf16 elements: source->base is not read but `base`, source->limit is 0.
+ *
+ * @param stage  snug_gemm_pack_bf16_floats(lanes, depth, width) floats of room, in L1.
+ */
+void snug_gemm_pack_bf16_panels(const snug_gemm_kernels *kernels, const snug_bf16_kernels *half,
+                                const snug_gemm_lanes *source, const uint16_t *base, int64_t lanes,
+                                int64_t depth, int64_t width, float *stage, float *out);
 
 #endif

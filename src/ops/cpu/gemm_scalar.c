@@ -13,7 +13,9 @@ static void multiply_range(const snug_gemm_tile *tile, const float *tile_b, floa
         float *c = tile_c + i * tile->c_row_stride;
         float sum[COLS_MAX] = {0.0f};
         for (int64_t j = 0; j < tile->cols; j++) {
-            sum[j] = tile->start == SNUG_GEMM_FROM_C ? c[j] : 0.0f;
+            sum[j] = tile->start == SNUG_GEMM_FROM_C      ? c[j]
+                     : tile->start == SNUG_GEMM_FROM_ROWS ? tile->row_start[i]
+                                                          : 0.0f;
         }
         for (int64_t k = 0; k < tile->depth; k++) {
             const float a = tile->a[i + k * tile->a_col_stride];

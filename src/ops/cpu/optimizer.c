@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "ops/cpu/vmath_kernels.h"
 
-enum { PART = 16384 };
+enum { PART = SNUG_GRADIENT_PIECE };
 
 typedef struct update_context {
     const snug_lane_kernels *kernels;
@@ -20,14 +20,20 @@ typedef struct update_context {
     float *m;
     float *v;
     double *sums;
+    const snug_gradient_rows *rows; /* NULL: g is dense. */
 } update_context;
+
+static const float *gradient_of(const update_context *c, int64_t at, int64_t count, int32_t thread)
+{
+    return c->rows == NULL ? c->g + at : snug_gradient_rows_piece(c->rows, at, count, thread);
+}
 
 static void adam_part(void *opaque, int64_t part, int32_t thread)
 {
     const update_context *c = opaque;
     const int64_t at = part * PART;
-    SNUG_UNUSED(thread);
-    c->kernels->adam(snug_min_i64(PART, c->count - at), &c->adam, c->w + at, c->g + at, c->m + at,
+    const int64_t count = snug_min_i64(PART, c->count - at);
+    c->kernels->adam(count, &c->adam, c->w + at, gradient_of(c, at, count, thread), c->m + at,
                      c->v + at);
 }
 
@@ -36,9 +42,9 @@ static void sgd_part(void *opaque, int64_t part, int32_t thread)
     const update_context *c = opaque;
     const snug_optimizer *o = c->optimizer;
     const int64_t at = part * PART;
-    SNUG_UNUSED(thread);
-    c->kernels->sgd(snug_min_i64(PART, c->count - at), (float)o->grad_scale, (float)o->weight_decay,
-                    (float)o->momentum, (float)o->learning_rate, c->w + at, c->g + at,
+    const int64_t count = snug_min_i64(PART, c->count - at);
+    c->kernels->sgd(count, (float)o->grad_scale, (float)o->weight_decay, (float)o->momentum,
+                    (float)o->learning_rate, c->w + at, gradient_of(c, at, count, thread),
                     c->m == NULL ? NULL : c->m + at);
 }
 
@@ -46,8 +52,8 @@ static void norm_part(void *opaque, int64_t part, int32_t thread)
 {
     const update_context *c = opaque;
     const int64_t at = part * SNUG_NORM_CHUNK;
-    SNUG_UNUSED(thread);
-    c->sums[part] = c->kernels->square_sum(snug_min_i64(SNUG_NORM_CHUNK, c->count - at), c->g + at);
+    const int64_t count = snug_min_i64(SNUG_NORM_CHUNK, c->count - at);
+    c->sums[part] = c->kernels->square_sum(count, gradient_of(c, at, count, thread));
 }
 
 snug_adam_numbers snug_optimizer_adam_numbers(const snug_optimizer *o, bool decoupled)
@@ -76,7 +82,8 @@ static void run_adam(const snug_optimizer *optimizer, const snug_adam_numbers *n
                               .w = w,
                               .g = g,
                               .m = m,
-                              .v = v};
+                              .v = v,
+                              .rows = optimizer->rows};
     snug_parallel_run(parallel, snug_ceil_div(count, PART), adam_part, &context);
 }
 
@@ -102,7 +109,8 @@ void snug_optimizer_sgd(const snug_optimizer *optimizer, int64_t count, float *w
                               .count = count,
                               .w = w,
                               .g = g,
-                              .m = buffer};
+                              .m = buffer,
+                              .rows = optimizer->rows};
     snug_parallel_run(parallel, snug_ceil_div(count, PART), sgd_part, &context);
 }
 
@@ -112,18 +120,38 @@ int64_t snug_optimizer_norm_scratch_bytes(int64_t count)
                          SNUG_ALIGN);
 }
 
+double snug_optimizer_norm_total(int64_t count, const double *sums)
+{
+    double total = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        total += sums[i];
+    }
+    return total;
+}
+
+static double square_norm(update_context *context, const snug_parallel *parallel)
+{
+    const int64_t chunks = snug_ceil_div(context->count, SNUG_NORM_CHUNK);
+    snug_parallel_run(parallel, chunks, norm_part, context);
+    return snug_optimizer_norm_total(chunks, context->sums);
+}
+
 double snug_optimizer_square_norm(snug_kernel_isa isa, int64_t count, const float *g, void *scratch,
                                   const snug_parallel *parallel)
 {
-    const int64_t chunks = snug_ceil_div(count, SNUG_NORM_CHUNK);
     update_context context = {
         .kernels = snug_lane_kernels_of(isa), .count = count, .g = g, .sums = scratch};
-    snug_parallel_run(parallel, chunks, norm_part, &context);
-    double sum = 0.0;
-    for (int64_t i = 0; i < chunks; i++) {
-        sum += context.sums[i];
-    }
-    return sum;
+    return square_norm(&context, parallel);
+}
+
+double snug_optimizer_square_norm_rows(const snug_gradient_rows *rows, void *scratch,
+                                       const snug_parallel *parallel)
+{
+    update_context context = {.kernels = rows->kernels,
+                              .count = rows->words * rows->width,
+                              .sums = scratch,
+                              .rows = rows};
+    return square_norm(&context, parallel);
 }
 
 double snug_optimizer_clip_scale(double square_norm, double max_norm)

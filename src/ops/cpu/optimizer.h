@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/parallel.h"
+#include "ops/cpu/gradient_rows.h"
 #include "ops/kernel_isa.h"
 
 enum { SNUG_NORM_CHUNK = 4096 }; /* Elements whose squares are summed alone. */
@@ -20,6 +21,9 @@ typedef struct snug_optimizer {
     double epsilon;    /* Adam, AdamW. */
     double momentum;   /* SGD. */
     double grad_scale; /* Every gradient is multiplied by it first (clipping); 1 without. */
+    /* The gradient of Adam, AdamW, AdamW8 and SGD when it comes as rows: g is not read then. Every
+     * element is updated all the same, so the bits are those of the dense one. */
+    const snug_gradient_rows *rows;
 } snug_optimizer;
 
 /**
@@ -60,6 +64,13 @@ int64_t snug_optimizer_norm_scratch_bytes(int64_t count);
  */
 double snug_optimizer_square_norm(snug_kernel_isa isa, int64_t count, const float *g, void *scratch,
                                   const snug_parallel *parallel);
+
+/** The same of the dense gradient that the rows stand for, without ever making it. */
+double snug_optimizer_square_norm_rows(const snug_gradient_rows *rows, void *scratch,
+                                       const snug_parallel *parallel);
+
+/** The sum of `count` sums, from the first to the last: whoever made them, and when. */
+double snug_optimizer_norm_total(int64_t count, const double *sums);
 
 /** The factor that brings a gradient with this norm to at most max_norm, as clip_grad_norm_. */
 double snug_optimizer_clip_scale(double square_norm, double max_norm);

@@ -3,7 +3,7 @@
 #include "base/attr.h"
 #include "base/checked.h"
 
-enum { BLOCKS_PART = 64 };
+enum { BLOCKS_PART = SNUG_GRADIENT_PIECE / SNUG_MOMENT_BLOCK };
 
 static const double powers[SNUG_DYNAMIC_DECADES] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0};
 
@@ -49,6 +49,7 @@ typedef struct update8_context {
     float *w;
     const float *g;
     snug_moment8 m, v;
+    const snug_gradient_rows *rows; /* NULL: g is dense. */
 } update8_context;
 
 static void update_part(void *opaque, int64_t part, int32_t thread)
@@ -56,11 +57,14 @@ static void update_part(void *opaque, int64_t part, int32_t thread)
     const update8_context *c = opaque;
     const int64_t blocks = snug_ceil_div(c->count, SNUG_MOMENT_BLOCK);
     const int64_t end = snug_min_i64((part + 1) * BLOCKS_PART, blocks);
-    SNUG_UNUSED(thread);
+    const int64_t first = part * BLOCKS_PART * SNUG_MOMENT_BLOCK;
+    const int64_t count = snug_min_i64(BLOCKS_PART * SNUG_MOMENT_BLOCK, c->count - first);
+    const float *g =
+        c->rows == NULL ? c->g + first : snug_gradient_rows_piece(c->rows, first, count, thread);
     for (int64_t b = part * BLOCKS_PART; b < end; b++) {
         const int64_t at = b * SNUG_MOMENT_BLOCK;
         c->kernels->adam8(snug_min_i64(SNUG_MOMENT_BLOCK, c->count - at), &c->adam, &c->m_map,
-                          &c->v_map, c->w + at, c->g + at, c->m.codes + at, c->m.scales + b,
+                          &c->v_map, c->w + at, g + (at - first), c->m.codes + at, c->m.scales + b,
                           c->v.codes + at, c->v.scales + b);
     }
 }
@@ -75,7 +79,8 @@ void snug_optimizer_adamw8(const snug_optimizer *optimizer, int64_t count, float
                                .w = w,
                                .g = g,
                                .m = *m,
-                               .v = *v};
+                               .v = *v,
+                               .rows = optimizer->rows};
     snug_dynamic_map_init(true, &context.m_map);
     snug_dynamic_map_init(false, &context.v_map);
     const int64_t blocks = snug_ceil_div(count, SNUG_MOMENT_BLOCK);

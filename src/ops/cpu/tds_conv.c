@@ -2,6 +2,7 @@
 #include "ops/cpu/tds_conv.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/checked.h"
@@ -9,10 +10,10 @@
 #include "ops/cpu/gemm_kernel.h"
 
 enum {
-    PART_STEPS = 32,           /* Output steps of one part of a job. */
-    SUM_BLOCK = 256,           /* Products of a block of a canonical sum, at least. */
-    SUM_LANES = 16,            /* Channels of a bias that are summed side by side. */
-    TURNED_BYTES_MAX = 2 << 20 /* Of transposed steps that are kept at once. */
+    PART_STEPS = 32, /* Output steps of one part of a job. */
+    SUM_BLOCK = 256, /* Products of a block of a canonical sum, at least. */
+    SUM_LANES = 16,  /* Channels of a bias that are summed side by side, at most. */
+    PIECE_BLOCKS = 2 /* Blocks of dy that are turned at once; their biases are summed together. */
 };
 
 static void check_conv(const snug_tds_conv *conv)
@@ -66,21 +67,6 @@ typedef struct slide {
     bool relu;
 } slide;
 
-/* The chains start at the bias, which is the same for all lanes of a row. */
-static void place_bias(const slide *job, const snug_gemm_tile *tile, int64_t row)
-{
-    for (int64_t i = 0; i < tile->rows; i++) {
-        const float bias = job->bias[row + i];
-        float *c = tile->c + i * tile->c_row_stride;
-        for (int64_t j = 0; j < tile->cols; j++) {
-            c[j] = bias;
-        }
-        for (int64_t j = 0; tile->pair && j < tile->cols; j++) {
-            c[tile->c_high + j] = bias;
-        }
-    }
-}
-
 /* All rows of output step s (and of s + 1 with `pair`) in columns [col, col + cols). */
 static void slide_step(const slide *job, int64_t sample, int64_t s, bool pair, int64_t col,
                        int64_t cols)
@@ -96,7 +82,7 @@ static void slide_step(const slide *job, int64_t sample, int64_t s, bool pair, i
         .b = job->source + (sample * job->source_steps + first) * channels * width + col,
         .b_row_stride = width,
         .c_row_stride = width,
-        .start = job->bias == NULL ? SNUG_GEMM_FROM_ZERO : SNUG_GEMM_FROM_C,
+        .start = job->bias == NULL ? SNUG_GEMM_FROM_ZERO : SNUG_GEMM_FROM_ROWS,
         .relu = job->relu,
         .pair = pair,
         .b_high = channels * width,
@@ -107,9 +93,7 @@ static void slide_step(const slide *job, int64_t sample, int64_t s, bool pair, i
         tile.a_col_stride = tile.rows;
         tile.a = job->panels + row * job->conv->taps * channels + skipped * channels * tile.rows;
         tile.c = job->out + ((sample * job->out_steps + s) * channels + row) * width + col;
-        if (job->bias != NULL) {
-            place_bias(job, &tile, row);
-        }
+        tile.row_start = job->bias == NULL ? NULL : job->bias + row;
         job->kernels->multiply(&tile);
     }
 }
@@ -163,8 +147,7 @@ void snug_tds_conv_forward(const snug_tds_conv *conv, int64_t samples, const flo
         const int64_t rows = snug_min_i64(job.tile_rows, channels - row);
         for (int64_t k = 0; k < conv->taps * channels; k++) {
             for (int64_t i = 0; i < rows; i++) {
-                *panels++ =
-                    w[((row + i) * channels + k % channels) * conv->taps + k / channels];
+                *panels++ = w[((row + i) * channels + k % channels) * conv->taps + k / channels];
             }
         }
     }
@@ -203,49 +186,41 @@ void snug_tds_conv_input_gradient(const snug_tds_conv *conv, int64_t samples, co
 /*
  * Weight gradient. With every step turned to [W, ch], both operands have their channels side by
  * side: dw[o, (j, i)] is a product over the rows (t, l) of dy turned and of x turned and moved by j
- * steps. Pieces of whole blocks are turned, then all outputs take their turn through them in order.
+ * steps. Each part owns some outputs and takes them through all steps in order, block by block. It
+ * turns the steps of a block itself, where L1 still holds them for all its outputs: that costs less
+ * than to fetch what another core has turned.
  */
 typedef struct turn {
     const snug_tds_conv *conv;
     const snug_gemm_kernels *kernels;
+    int64_t samples;
     const float *x;
     const float *dy;
     float *db;
     float *sums;   /* [ch_out, taps, ch_in]: dw in the order of the product. */
-    float *turned; /* Pieces: x turned, then dy turned. */
+    float *turned; /* Of each thread: a block of x, then a piece of dy. */
     int64_t tile_rows;
     int64_t block_steps;
-    int64_t piece_steps; /* Output steps of a piece: whole blocks, or all of a sample. */
-    int64_t sample_pieces;
-    int64_t piece_floats;
-    int64_t pieces_max; /* Turned at once. */
-    int64_t first;      /* Piece of the current round, counted over all samples. */
-    int64_t count;
+    int64_t piece_steps;
+    int64_t thread_floats;
     int64_t tap_groups;
     int64_t tap_step; /* Taps of a group. */
-    int64_t row_tiles;
-    int64_t sum_parts;
+    int64_t tiles;    /* Tiles of rows x groups of taps. */
+    int64_t parts;
 } turn;
 
 static turn turn_of(const snug_tds_conv *conv, int64_t samples)
 {
-    const int64_t steps_out = snug_tds_conv_steps_out(conv);
     const int64_t step_floats = conv->channels * conv->width;
-    turn job = {.conv = conv, .kernels = snug_gemm_kernels_of(conv->isa)};
+    turn job = {.conv = conv, .kernels = snug_gemm_kernels_of(conv->isa), .samples = samples};
     job.tile_rows = tile_rows_of(conv, job.kernels);
-    job.row_tiles = snug_ceil_div(conv->channels, job.tile_rows);
     job.block_steps = snug_ceil_div(SUM_BLOCK, conv->width);
-    const int64_t block_bytes = 2 * job.block_steps * step_floats * (int64_t)sizeof(float);
-    const int64_t blocks = snug_max_i64(TURNED_BYTES_MAX / 2 / block_bytes, 1);
-    job.piece_steps = snug_min_i64(blocks * job.block_steps, steps_out);
-    job.sample_pieces = snug_ceil_div(steps_out, job.piece_steps);
-    job.piece_floats =
-        snug_align_up((2 * job.piece_steps + conv->taps - 1) * step_floats, SNUG_ALIGN);
-    const int64_t piece_bytes = job.piece_floats * (int64_t)sizeof(float);
-    job.pieces_max = snug_max_i64(TURNED_BYTES_MAX / piece_bytes, 1);
-    job.pieces_max = snug_min_i64(job.pieces_max, snug_max_i64(samples * job.sample_pieces, 1));
+    job.piece_steps = PIECE_BLOCKS * job.block_steps;
+    job.thread_floats = snug_align_up(
+        (job.block_steps + conv->taps - 1 + job.piece_steps) * step_floats, SNUG_ALIGN);
     job.tap_step = conv->channels <= job.kernels->cols_max / 2 ? 2 : 1;
     job.tap_groups = snug_ceil_div(conv->taps, job.tap_step);
+    job.tiles = snug_ceil_div(conv->channels, job.tile_rows) * job.tap_groups;
     return job;
 }
 
@@ -254,62 +229,45 @@ static int64_t sums_bytes(const snug_tds_conv *conv)
     return floats_bytes(conv->channels * conv->channels * conv->taps);
 }
 
-int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, int64_t samples)
+int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, int64_t samples,
+                                                    int32_t threads)
 {
     const turn job = turn_of(conv, samples);
-    return sums_bytes(conv) + job.pieces_max * job.piece_floats * (int64_t)sizeof(float);
+    return sums_bytes(conv) + threads * job.thread_floats * (int64_t)sizeof(float);
 }
 
-/* Output steps of piece `index`, counted over all samples. */
-static int64_t steps_of_piece(const turn *job, int64_t index)
+/* Turns `rows` channels from `row` on of some steps to [steps, W, rows]. */
+static void turn_steps(const turn *job, const float *from, int64_t steps, int64_t row, int64_t rows,
+                       float *to)
 {
-    const int64_t first = index % job->sample_pieces * job->piece_steps;
-    return snug_min_i64(job->piece_steps, snug_tds_conv_steps_out(job->conv) - first);
-}
-
-static void turn_steps(const turn *job, const float *from, int64_t steps, float *to)
-{
-    const int64_t channels = job->conv->channels;
     const int64_t width = job->conv->width;
+    const float *first = from + row * width;
     for (int64_t step = 0; step < steps; step++) {
-        const int64_t at = step * channels * width;
-        job->kernels->pack_across(from + at, width, channels, width, channels, to + at);
+        job->kernels->pack_across(first + step * job->conv->channels * width, width, rows, width,
+                                  rows, to + step * rows * width);
     }
 }
 
-/* Even parts turn x, odd parts turn dy. */
-static void turn_part(void *context, int64_t part, int32_t thread)
-{
-    SNUG_UNUSED(thread);
-    const turn *job = context;
-    const snug_tds_conv *conv = job->conv;
-    const int64_t step_floats = conv->channels * conv->width;
-    const int64_t piece = job->first + part / 2;
-    const int64_t sample = piece / job->sample_pieces;
-    const int64_t step = piece % job->sample_pieces * job->piece_steps;
-    const int64_t steps = steps_of_piece(job, piece);
-    float *x_turned = job->turned + part / 2 * job->piece_floats;
-    if (part % 2 == 0) {
-        turn_steps(job, job->x + (sample * conv->steps + step) * step_floats,
-                   steps + conv->taps - 1, x_turned);
-    } else {
-        const int64_t steps_out = snug_tds_conv_steps_out(conv);
-        turn_steps(job, job->dy + (sample * steps_out + step) * step_floats, steps,
-                   x_turned + (job->piece_steps + conv->taps - 1) * step_floats);
-    }
-}
+/* The rows of dw that a part has some of, and their dy. */
+typedef struct sum_rows {
+    int64_t first;
+    int64_t count;
+    float *dy_turned; /* [steps, W, count]. */
+} sum_rows;
 
-/* One tile of rows of dw and one group of taps, over one block of one piece. */
-static void add_block(const turn *job, const float *x_turned, const float *dy_turned,
-                      int64_t depth, int64_t row, int64_t tap)
+/* One tile of rows of dw and one group of taps, over one block of steps; `dy` is turned. */
+static void add_block(const turn *job, const sum_rows *rows, const float *x_turned, const float *dy,
+                      int64_t depth, int64_t tile_index)
 {
     const int64_t channels = job->conv->channels;
     const int64_t panel = job->kernels->cols_max;
+    const int64_t row = tile_index / job->tap_groups * job->tile_rows;
+    const int64_t tap = tile_index % job->tap_groups * job->tap_step;
     snug_gemm_tile tile = {
         .rows = snug_min_i64(job->tile_rows, channels - row),
         .depth = depth,
-        .a = dy_turned + row,
-        .a_col_stride = channels,
+        .a = dy + row - rows->first,
+        .a_col_stride = rows->count,
         .b_row_stride = channels,
         .c_row_stride = job->conv->taps * channels,
         .start = SNUG_GEMM_ADD_TO_C,
@@ -325,52 +283,115 @@ static void add_block(const turn *job, const float *x_turned, const float *dy_tu
     }
 }
 
-static void add_bias_block(const turn *job, const float *dy_turned, int64_t depth)
+/*
+ * The bias of the rows [first, end) over a piece is a product with ones. Two whole blocks are
+ * summed side by side, since a lone chain waits for each of its additions, and added in order.
+ */
+static void add_bias(const turn *job, const sum_rows *rows, int64_t steps, int64_t first,
+                     int64_t end)
 {
-    const int64_t channels = job->conv->channels;
-    for (int64_t first = 0; first < channels; first += SUM_LANES) {
-        const int64_t lanes = snug_min_i64(SUM_LANES, channels - first);
-        float sum[SUM_LANES] = {0.0f};
-        for (int64_t k = 0; k < depth; k++) {
-            for (int64_t lane = 0; lane < lanes; lane++) {
-                sum[lane] += dy_turned[k * channels + first + lane];
+    const int64_t half = snug_min_i64(job->kernels->cols_max / 2, SUM_LANES);
+    const int64_t step_floats = job->conv->width * rows->count;
+    const float one = 1.0f;
+    for (int64_t step = 0; step < steps;) {
+        const bool pair = step + 2 * job->block_steps <= steps;
+        for (int64_t row = first; row < end; row += half) {
+            float sum[2 * SUM_LANES];
+            const snug_gemm_tile tile = {
+                .rows = 1,
+                .cols = snug_min_i64(half, end - row),
+                .depth = snug_min_i64(job->block_steps, steps - step) * job->conv->width,
+                .a = &one,
+                .b = rows->dy_turned + step * step_floats + row - rows->first,
+                .b_row_stride = rows->count,
+                .c = sum,
+                .c_row_stride = SUM_LANES,
+                .start = SNUG_GEMM_FROM_ZERO,
+                .pair = pair,
+                .b_high = job->block_steps * step_floats,
+                .c_high = SUM_LANES,
+            };
+            job->kernels->multiply(&tile);
+            for (int64_t lane = 0; lane < tile.cols; lane++) {
+                const float total = job->db[row + lane] + sum[lane];
+                job->db[row + lane] = pair ? total + sum[SUM_LANES + lane] : total;
             }
         }
-        for (int64_t lane = 0; lane < lanes; lane++) {
-            job->db[first + lane] += sum[lane];
-        }
+        step += (pair ? 2 : 1) * job->block_steps;
     }
 }
 
-/*
- * A part owns a range of output tiles (rows x taps; one more is the bias) and takes all of them
- * through a block of steps while it is in L1.
- */
-static void sum_part(void *context, int64_t part, int32_t thread)
+/* The first tile of a part: each has about the same number of elements of dw. */
+static int64_t first_tile(const turn *job, int64_t part)
 {
-    SNUG_UNUSED(thread);
-    const turn *job = context;
-    const int64_t tiles = job->row_tiles * job->tap_groups;
-    const int64_t outputs = tiles + (job->db == NULL ? 0 : 1);
-    const int64_t first = outputs * part / job->sum_parts;
-    const int64_t end = outputs * (part + 1) / job->sum_parts;
-    const int64_t step_floats = job->conv->channels * job->conv->width;
-    for (int64_t piece = 0; piece < job->count; piece++) {
-        const float *x_turned = job->turned + piece * job->piece_floats;
-        const float *dy_turned = x_turned + (job->piece_steps + job->conv->taps - 1) * step_floats;
-        const int64_t steps = steps_of_piece(job, job->first + piece);
-        for (int64_t step = 0; step < steps; step += job->block_steps) {
-            const int64_t depth =
-                snug_min_i64(job->block_steps, steps - step) * job->conv->width;
-            for (int64_t tile = first; tile < snug_min_i64(end, tiles); tile++) {
-                add_block(job, x_turned + step * step_floats, dy_turned + step * step_floats,
-                          depth, tile / job->tap_groups * job->tile_rows,
-                          tile % job->tap_groups * job->tap_step);
-            }
-            if (end > tiles) {
-                add_bias_block(job, dy_turned + step * step_floats, depth);
+    const int64_t goal = job->conv->channels * job->conv->taps * part / job->parts;
+    int64_t elements = 0;
+    int64_t tile = 0;
+    while (tile < job->tiles && elements < goal) {
+        const int64_t row = tile / job->tap_groups * job->tile_rows;
+        const int64_t tap = tile % job->tap_groups * job->tap_step;
+        elements += snug_min_i64(job->tile_rows, job->conv->channels - row) *
+                    snug_min_i64(job->tap_step, job->conv->taps - tap);
+        tile++;
+    }
+    return tile;
+}
+
+/* The tiles [first, end) over one sample. */
+static void sum_sample(const turn *job, const sum_rows *rows, const float *x, const float *dy,
+                       float *x_turned, int64_t first, int64_t end)
+{
+    const snug_tds_conv *conv = job->conv;
+    const int64_t step_floats = conv->channels * conv->width;
+    const int64_t steps_out = snug_tds_conv_steps_out(conv);
+    const int64_t more = conv->taps - 1; /* Steps of x beyond those of dy. */
+    /* The bias of a tile of rows is with its last group of taps. */
+    const int64_t bias_first = first / job->tap_groups * job->tile_rows;
+    const int64_t bias_end = snug_min_i64(end / job->tap_groups * job->tile_rows, conv->channels);
+    turn_steps(job, x, more, 0, conv->channels, x_turned);
+    for (int64_t step = 0; step < steps_out; step += job->block_steps) {
+        const int64_t in_piece = step % job->piece_steps;
+        const int64_t steps = snug_min_i64(job->block_steps, steps_out - step);
+        if (in_piece == 0) {
+            const int64_t piece = snug_min_i64(job->piece_steps, steps_out - step);
+            turn_steps(job, dy + step * step_floats, piece, rows->first, rows->count,
+                       rows->dy_turned);
+            if (job->db != NULL) {
+                add_bias(job, rows, piece, bias_first, bias_end);
             }
         }
+        turn_steps(job, x + (step + more) * step_floats, steps, 0, conv->channels,
+                   x_turned + more * step_floats);
+        const float *dy_turned = rows->dy_turned + in_piece * conv->width * rows->count;
+        for (int64_t tile = first; tile < end; tile++) {
+            add_block(job, rows, x_turned, dy_turned, steps * conv->width, tile);
+        }
+        memmove(x_turned, x_turned + steps * step_floats,
+                (size_t)(more * step_floats) * sizeof(float));
+    }
+}
+
+static void sum_part(void *context, int64_t part, int32_t thread)
+{
+    const turn *job = context;
+    const snug_tds_conv *conv = job->conv;
+    const int64_t first = first_tile(job, part);
+    const int64_t end = first_tile(job, part + 1);
+    if (first == end) {
+        return;
+    }
+    const int64_t step_floats = conv->channels * conv->width;
+    float *x_turned = job->turned + thread * job->thread_floats;
+    sum_rows rows = {
+        .first = first / job->tap_groups * job->tile_rows,
+        .dy_turned = x_turned + (job->block_steps + conv->taps - 1) * step_floats,
+    };
+    const int64_t row_end = ((end - 1) / job->tap_groups + 1) * job->tile_rows;
+    rows.count = snug_min_i64(row_end, conv->channels) - rows.first;
+    for (int64_t sample = 0; sample < job->samples; sample++) {
+        sum_sample(job, &rows, job->x + sample * conv->steps * step_floats,
+                   job->dy + sample * snug_tds_conv_steps_out(conv) * step_floats, x_turned, first,
+                   end);
     }
 }
 
@@ -402,13 +423,8 @@ void snug_tds_conv_weight_gradient(const snug_tds_conv *conv, int64_t samples, c
     job.db = db;
     job.sums = scratch;
     job.turned = job.sums + sums_bytes(conv) / (int64_t)sizeof(float);
-    job.sum_parts = snug_min_i64(parallel->threads, job.row_tiles * job.tap_groups);
+    job.parts = snug_min_i64(parallel->threads, job.tiles);
     permute_sums(conv, dw, job.sums, false);
-    const int64_t pieces = samples * job.sample_pieces;
-    for (job.first = 0; job.first < pieces; job.first += job.pieces_max) {
-        job.count = snug_min_i64(job.pieces_max, pieces - job.first);
-        snug_parallel_run(parallel, 2 * job.count, turn_part, &job);
-        snug_parallel_run(parallel, job.sum_parts, sum_part, &job);
-    }
+    snug_parallel_run(parallel, job.parts, sum_part, &job);
     permute_sums(conv, dw, job.sums, true);
 }

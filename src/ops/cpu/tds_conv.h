@@ -64,8 +64,9 @@ void snug_tds_conv_input_gradient(const snug_tds_conv *conv, int64_t samples, co
                                   const float *w, float *dx, const snug_parallel *parallel,
                                   void *scratch);
 
-/** Bytes of scratch of snug_tds_conv_weight_gradient(). Never more for fewer samples. */
-int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, int64_t samples);
+/** Bytes of scratch of snug_tds_conv_weight_gradient(). Never more for fewer samples or threads. */
+int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, int64_t samples,
+                                                    int32_t threads);
 
 /**
  * Gradients of weights and bias, added.

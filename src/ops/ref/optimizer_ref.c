@@ -52,6 +52,15 @@ double snug_ref_optimizer_square_norm(int64_t count, const double *g)
     return sum;
 }
 
+double snug_ref_optimizer_norm_total(int64_t count, const double *sums)
+{
+    double total = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        total += sums[i];
+    }
+    return total;
+}
+
 double snug_ref_optimizer_clip_scale(double square_norm, double max_norm)
 {
     const double scale = max_norm / (sqrt(square_norm) + 1e-6);

@@ -19,6 +19,9 @@ void snug_ref_optimizer_sgd(const snug_optimizer *optimizer, int64_t count, doub
 /** The sum of g^2. */
 double snug_ref_optimizer_square_norm(int64_t count, const double *g);
 
+/** The sum of `count` sums, from the first to the last. */
+double snug_ref_optimizer_norm_total(int64_t count, const double *sums);
+
 /** min(1, max_norm / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_; a NaN norm stays one. */
 double snug_ref_optimizer_clip_scale(double square_norm, double max_norm);
 

@@ -1,6 +1,8 @@
 /* The reference kernels behind the rows: each unpacks a call for the plain functions beside it. */
 #include "ops/ref/reference.h"
 
+#include <math.h>
+
 #include "base/checked.h"
 #include "ops/ref/adafactor_ref.h"
 #include "ops/ref/conv1d_ref.h"
@@ -125,6 +127,22 @@ void snug_reference_interpolate_grad(const snug_kernel_call *call)
     snug_ref_interpolate_backward(&shape, call->inputs[0], call->outputs[0]);
 }
 
+/*
+ * By arithmetic alone, so that it shares nothing with the bit tricks that it is held against: the
+ * distance of neighbours is 2^-7 of the power of two below, 2^-133 among the subnormal numbers.
+ */
+double snug_reference_round(double value)
+{
+    int exponent = 0;
+    if (!isfinite(value) || value == 0.0) {
+        return value;
+    }
+    (void)frexp(value, &exponent);
+    const double step = ldexp(1.0, exponent - 8 > -133 ? exponent - 8 : -133);
+    const double rounded = nearbyint(value / step) * step;
+    return fabs(rounded) < 0x1p128 ? rounded : copysign(INFINITY, value);
+}
+
 static snug_lstm_ref_weights weights_of(const snug_kernel_call *call, int32_t first)
 {
     snug_lstm_ref_weights w = {0};
@@ -197,11 +215,60 @@ void snug_reference_regression_loss_grad(const snug_kernel_call *call)
                            call->outputs[0]);
 }
 
+/* The gradient, input `gradient`, of a table of so many words; one that comes as rows is made dense
+ * in the scratch. */
+static const double *dense_gradient(const snug_kernel_call *call, int32_t gradient, int64_t words)
+{
+    const snug_op_view *view = call->view;
+    if (!view->input_batched[gradient]) {
+        return call->inputs[gradient];
+    }
+    const int64_t width = view->input[gradient].extent[1];
+    const int64_t count = call->step->batch * view->input[gradient].extent[0];
+    const double *rows = call->inputs[gradient];
+    const int32_t *ids = call->inputs[view->node->op->input_max - 1];
+    double *dense = call->scratch;
+    for (int64_t i = 0; i < words * width; i++) {
+        dense[i] = 0.0;
+    }
+    for (int64_t i = 0; i < count * width; i++) {
+        if (ids[i / width] >= 0) {
+            dense[ids[i / width] * width + i % width] += rows[i];
+        }
+    }
+    return dense;
+}
+
+int64_t snug_reference_rows_scratch_bytes(const snug_op_view *view)
+{
+    const bool update = (view->node->op->flags & SNUG_OP_UPDATE) != 0;
+    int64_t words = 0;
+    int64_t width = 0;
+    for (int32_t i = 0; i < 2 && i < view->input_count && update; i++) {
+        if (view->input_batched[i] && view->input[i].rank == 2) {
+            words = i == 0 ? view->attrs->square_norm.words : view->input[0].extent[0];
+            width = view->input[i].extent[1];
+        }
+    }
+    return words * width * (int64_t)sizeof(double);
+}
+
 void snug_reference_square_norm(const snug_kernel_call *call)
 {
-    double *sum = call->outputs[0];
-    *sum +=
-        snug_ref_optimizer_square_norm(snug_shape_count(&call->view->input[0]), call->inputs[0]);
+    double *sums = call->outputs[0];
+    const snug_shape *shape = &call->view->input[0];
+    const int64_t words = call->view->attrs->square_norm.words;
+    const int64_t count =
+        call->view->input_batched[0] ? words * shape->extent[1] : snug_shape_count(shape);
+    sums[call->view->attrs->square_norm.slot] +=
+        snug_ref_optimizer_square_norm(count, dense_gradient(call, 0, words));
+}
+
+void snug_reference_norm_total(const snug_kernel_call *call)
+{
+    double *total = call->outputs[0];
+    *total +=
+        snug_ref_optimizer_norm_total(snug_shape_count(&call->view->input[0]), call->inputs[0]);
 }
 
 static snug_optimizer optimizer(const snug_kernel_call *call, const double *square_norm)
@@ -213,16 +280,21 @@ static snug_optimizer optimizer(const snug_kernel_call *call, const double *squa
     return o;
 }
 
+static const double *update_gradient(const snug_kernel_call *call)
+{
+    return dense_gradient(call, 1, call->view->input[0].extent[0]);
+}
+
 void snug_reference_adamw(const snug_kernel_call *call)
 {
     const snug_optimizer o = optimizer(call, call->inputs[4]);
     const int64_t count = snug_shape_count(&call->view->input[0]);
     if (call->view->attrs->optimizer.adam_l2) {
-        snug_ref_optimizer_adam(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
-                                call->outputs[2]);
+        snug_ref_optimizer_adam(&o, count, call->outputs[0], update_gradient(call),
+                                call->outputs[1], call->outputs[2]);
     } else {
-        snug_ref_optimizer_adamw(&o, count, call->outputs[0], call->inputs[1], call->outputs[1],
-                                 call->outputs[2]);
+        snug_ref_optimizer_adamw(&o, count, call->outputs[0], update_gradient(call),
+                                 call->outputs[1], call->outputs[2]);
     }
 }
 
@@ -230,15 +302,15 @@ void snug_reference_sgd(const snug_kernel_call *call)
 {
     const snug_optimizer o = optimizer(call, call->inputs[3]);
     snug_ref_optimizer_sgd(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
-                           call->inputs[1], call->outputs[1]);
+                           update_gradient(call), call->outputs[1]);
 }
 
 void snug_reference_adamw8(const snug_kernel_call *call)
 {
     const snug_optimizer o = optimizer(call, call->inputs[6]);
     snug_ref_optimizer_adamw8(&o, snug_shape_count(&call->view->input[0]), call->outputs[0],
-                              call->inputs[1], call->outputs[1], call->outputs[2], call->outputs[3],
-                              call->outputs[4]);
+                              update_gradient(call), call->outputs[1], call->outputs[2],
+                              call->outputs[3], call->outputs[4]);
 }
 
 void snug_reference_adafactor(const snug_kernel_call *call)
@@ -247,9 +319,10 @@ void snug_reference_adafactor(const snug_kernel_call *call)
     const int64_t count = snug_shape_count(&call->view->input[0]);
     if (call->inputs[3] != NULL) {
         const int64_t columns = call->view->input[3].extent[0];
-        snug_ref_adafactor_factored(&o, count / columns, columns, call->outputs[0], call->inputs[1],
-                                    call->outputs[1], call->outputs[2]);
+        snug_ref_adafactor_factored(&o, count / columns, columns, call->outputs[0],
+                                    update_gradient(call), call->outputs[1], call->outputs[2]);
     } else {
-        snug_ref_adafactor_plain(&o, count, call->outputs[0], call->inputs[1], call->outputs[1]);
+        snug_ref_adafactor_plain(&o, count, call->outputs[0], update_gradient(call),
+                                 call->outputs[1]);
     }
 }

@@ -58,6 +58,21 @@ void snug_reference_embed_dw(const snug_kernel_call *call)
     snug_ref_embed_backward(&embed, call->inputs[2], call->inputs[0], call->inputs[1], gradients);
 }
 
+void snug_reference_embed_rows(const snug_kernel_call *call)
+{
+    const double *dy = call->inputs[1];
+    const int32_t *ids = call->inputs[0];
+    double *rows = call->outputs[0];
+    int32_t *words = call->outputs[1];
+    const int64_t positions = call->count * call->view->input[0].extent[0];
+    for (int64_t i = 0; i < snug_unpack_count(call) && rows != NULL; i++) {
+        rows[i] = dy[i];
+    }
+    for (int64_t i = 0; i < positions && words != NULL; i++) {
+        words[i] = ids[i] == call->view->attrs->embed.padding_index ? -1 : ids[i];
+    }
+}
+
 /* Where element `i` of the one row stands in the sequence. */
 static int64_t place_in_sequence(const snug_kernel_call *call, int64_t i)
 {
