@@ -35,7 +35,8 @@ log() {
   "$SNUG" monitor --quiet --interval 20ms --log-file none --report -- \
     sh -c 'cat; sleep 0.2; echo words >&2' <in >out.txt 2>err.txt
   [ "$(cat out.txt)" = input ]
-  [ "$(head -n 1 err.txt)" = words ]
+  # Whatever else runs here may bring the machine to a level that is told.
+  [ "$(grep -v -e 'notice: ' -e 'memory is fine' err.txt | head -n 1)" = words ]
   grep -q resident err.txt
 }
 
