@@ -1,8 +1,6 @@
 /* labels: memory */
 /* The gradient of a word table kept as rows: the bits of the dense one, in less memory. */
-#include "plan_case.h"
-
-#include "op/interpreter.inc"
+#include "plan_interpret.h"
 #include "sys/cpu.h"
 #include "sys/thread.h"
 
@@ -52,35 +50,6 @@ static bool has_rows(const plan_case *c)
     return c->graph.tensors[c->graph.tensors[table].gradient].batched;
 }
 
-/* The straight interpreter's answer, laid out as plan_case_run() does. */
-static void interpret(plan_case *c, snug_kernel_isa isa, plan_result *out)
-{
-    snug_interpreter in;
-    snug_interpreter_open(&in, &c->graph, false, isa, BATCH, 5);
-    for (int64_t s = 0; s < STEPS; s++) {
-        in.samples = batches[s];
-        in.step = plan_case_step(batches[s], s + 1);
-        for (snug_node_id n = 0; n < c->graph.node_count; n++) {
-            const snug_node *node = &c->graph.nodes[n];
-            if ((node->op->flags & SNUG_OP_SOURCE) != 0) {
-                const snug_exec_request request = {
-                    .stream = node->attrs.source.stream, .first = 0, .count = batches[s]};
-                plan_case_fill(&c->graph, &request, in.buffers[node->outputs[0]]);
-            }
-        }
-        snug_interpreter_run(&in, SNUG_PHASE_FORWARD, SNUG_PHASE_UPDATE);
-        plan_result_add(out, in.buffers[c->graph.loss], 8 * batches[s]);
-    }
-    for (snug_tensor_id t = 0; t < c->graph.tensor_count; t++) {
-        if (c->graph.tensors[t].kind == SNUG_TENSOR_PARAMETER ||
-            c->graph.tensors[t].kind == SNUG_TENSOR_STATE) {
-            plan_result_add(out, in.buffers[t], snug_tensor_bytes(&c->graph.tensors[t]));
-        }
-    }
-    in.samples = BATCH;
-    snug_interpreter_close(&in);
-}
-
 static void expect_equal(const plan_result *a, const plan_result *b, const char *what)
 {
     if (!plan_result_equal(a, b)) {
@@ -125,8 +94,8 @@ static void rows_give_the_bits_of_the_dense_gradient(void **state)
         open_case(&dense, optimizer, i % 2 == 0 ? 1.0 : 0.0, 0);
         open_case(&rows, optimizer, i % 2 == 0 ? 1.0 : 0.0, BATCH);
         CHECK(!has_rows(&dense) && has_rows(&rows));
-        interpret(&dense, SNUG_KERNEL_SCALAR, &want);
-        interpret(&rows, SNUG_KERNEL_SCALAR, &have);
+        plan_case_interpret(&dense, SNUG_KERNEL_SCALAR, batches, STEPS, &want);
+        plan_case_interpret(&rows, SNUG_KERNEL_SCALAR, batches, STEPS, &have);
         expect_equal(&want, &have, optimizer);
         /* Without a limit everything is in one loop; with little, in many small ones. */
         snug_plan_facts facts = {0};
@@ -194,7 +163,7 @@ static void the_same_bits_over_budgets_threads_and_instruction_sets(void **state
         if (!has[isa]) {
             continue;
         }
-        interpret(&c, (snug_kernel_isa)isa, &want);
+        plan_case_interpret(&c, (snug_kernel_isa)isa, batches, STEPS, &want);
         CHECK(run_within(&c, 0, SNUG_PASSES_AUTO, true, snug_pool_parallel(pool),
                          (snug_kernel_isa)isa, &want, &facts) > 0);
         for (int32_t k = 0; k < facts.point_count; k += facts.point_count / 6 + 1) {

@@ -1,43 +1,12 @@
 /* labels: memory */
 /* Whatever the plan: the same bits as the straight interpreter. */
-#include "plan_case.h"
-
-#include "op/interpreter.inc"
+#include "plan_interpret.h"
 
 enum { STEPS = 3 };
 /* Samples of each step; the first is the batch that is planned. The long ones span sample groups.
  */
 static const int64_t short_batches[STEPS] = {11, 11, 5};
 static const int64_t long_batches[STEPS] = {150, 70, 150};
-
-/* The straight interpreter's answer, laid out as plan_case_run() does. */
-static void interpret(plan_case *c, snug_kernel_isa isa, const int64_t *batches, plan_result *out)
-{
-    snug_interpreter in;
-    snug_interpreter_open(&in, &c->graph, false, isa, batches[0], 5);
-    for (int64_t s = 0; s < STEPS; s++) {
-        in.samples = batches[s];
-        in.step = plan_case_step(batches[s], s + 1);
-        for (snug_node_id n = 0; n < c->graph.node_count; n++) {
-            const snug_node *node = &c->graph.nodes[n];
-            if ((node->op->flags & SNUG_OP_SOURCE) != 0) {
-                const snug_exec_request request = {
-                    .stream = node->attrs.source.stream, .first = 0, .count = batches[s]};
-                plan_case_fill(&c->graph, &request, in.buffers[node->outputs[0]]);
-            }
-        }
-        snug_interpreter_run(&in, SNUG_PHASE_FORWARD, SNUG_PHASE_UPDATE);
-        plan_result_add(out, in.buffers[c->graph.loss], 8 * batches[s]);
-    }
-    for (snug_tensor_id t = 0; t < c->graph.tensor_count; t++) {
-        if (c->graph.tensors[t].kind == SNUG_TENSOR_PARAMETER ||
-            c->graph.tensors[t].kind == SNUG_TENSOR_STATE) {
-            plan_result_add(out, in.buffers[t], snug_tensor_bytes(&c->graph.tensors[t]));
-        }
-    }
-    in.samples = batches[0];
-    snug_interpreter_close(&in);
-}
 
 static uint64_t draw(uint64_t *state, uint64_t count)
 {
@@ -143,7 +112,7 @@ static void any_choice(bool poison, bool mask, bool clipped, const int64_t *batc
     CHECK_OK(snug_plan_problem_init(&problem, &request, &arena, &err));
     CHECK_OK(snug_emit_init(&emitter, &problem, &arena, &err));
     CHECK(problem.stage_count >= 5);
-    interpret(&c, SNUG_KERNEL_AVX2, batches, &expected);
+    plan_case_interpret(&c, SNUG_KERNEL_AVX2, batches, STEPS, &expected);
     snug_plan_straight(&problem, &choice);
     run_choice(&c, &emitter, &choice, clipped, batches, &expected, 0);
     for (int64_t i = 0; i < count; i++) {
@@ -199,7 +168,7 @@ static void any_passes(bool poison, bool mask, const int64_t *batches, uint64_t 
         CHECK_OK(snug_plan_problem_init(&problems[k], &request, &arena, &err));
         CHECK_OK(snug_emit_init(&emitters[k], &problems[k], &arena, &err));
     }
-    interpret(&c, SNUG_KERNEL_AVX2, batches, &expected);
+    plan_case_interpret(&c, SNUG_KERNEL_AVX2, batches, STEPS, &expected);
     for (int64_t i = 0; i < count; i++) {
         uint64_t state = seed + (uint64_t)i;
         for (int32_t k = 0; k < 2; k++) {
