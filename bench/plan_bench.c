@@ -1,5 +1,5 @@
 /* How long planning takes and what it finds: the full-size time-series model, BERT-base, and
- * chains of 64 stages. */
+ * chains of 64 stages. --time: only how long. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "models/tds_lstm.h"
 #include "optim/optim.h"
 #include "plan/explain.h"
+#include "plan/passes.h"
 #include "plan/plan.h"
 #include "plan/verify.h"
 #include "sys/heap.h"
@@ -50,7 +51,7 @@ static void build_model(snug_graph *graph, snug_arena *arena, double clip_norm)
 }
 
 /* BERT-base with a classifier of two classes. */
-static void build_bert(snug_graph *graph, snug_arena *arena, int64_t length)
+static void build_bert(snug_graph *graph, snug_arena *arena, int64_t length, double clip_norm)
 {
     snug_error err = {0};
     snug_optim_options optim;
@@ -74,7 +75,7 @@ static void build_bert(snug_graph *graph, snug_arena *arena, int64_t length)
     check(snug_bert_build(graph, &options, &err), &err);
     check(snug_graph_backward(graph, &err), &err);
     check(snug_optim_defaults("adamw", &optim, &err), &err);
-    optim.clip_norm = 1.0;
+    optim.clip_norm = clip_norm;
     check(snug_optim_attach(graph, &optim, &err), &err);
 }
 
@@ -180,6 +181,68 @@ static void measure(const char *title, snug_graph *graph, int64_t batch, const d
     }
 }
 
+/* Seconds to plan a step as a session does: the fastest within a budget and the smallest there is,
+ * without the curve; or with it. */
+static double step_seconds(snug_graph *graph, int64_t batch, double mebibytes, bool curve)
+{
+    static snug_plan_facts facts;
+    snug_error err = {0};
+    snug_arena arena, scratch, found;
+    snug_step_plan step;
+    snug_heap_arena_init(&arena, "plan", SNUG_CATEGORY_RUNTIME, 1 << 22);
+    snug_heap_arena_init(&scratch, "scratch", SNUG_CATEGORY_RUNTIME, 1 << 22);
+    snug_heap_arena_init(&found, "found", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    snug_plan_memo memo = {.arena = &found};
+    const snug_plan_request request = {.graph = graph,
+                                       .batch = batch,
+                                       .threads = 2,
+                                       .budget_bytes = (int64_t)(mebibytes * 1048576.0),
+                                       .curveless = !curve,
+                                       .scratch = &scratch,
+                                       .memo = &memo};
+    const double start = now_seconds();
+    const snug_status status =
+        snug_plan_make_step(&request, SNUG_PASSES_AUTO, 1 << 20, &arena, &step, &facts, &err);
+    const double seconds = now_seconds() - start;
+    if (status != SNUG_CODE_BUDGET) {
+        check(status, &err);
+    }
+    snug_heap_arena_deinit(&found, SNUG_CATEGORY_RUNTIME);
+    snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
+    snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+    return seconds;
+}
+
+/* The time of planning at about 64 stages: the best and the worst of three, in processor time. */
+static void time_steps(const char *title, snug_graph *graph, int64_t batch, const double *mebibytes,
+                       int32_t count)
+{
+    for (int32_t k = 0; k < count; k++) {
+        double best = 1e300;
+        double worst = 0.0;
+        for (int32_t turn = 0; turn < 3; turn++) {
+            const double seconds = step_seconds(graph, batch, mebibytes[k], false);
+            best = seconds < best ? seconds : best;
+            worst = seconds > worst ? seconds : worst;
+        }
+        printf("%s, %.0f MiB: planned in %.3f to %.3f s, with the curve %.3f s\n", title,
+               mebibytes[k], best, worst, step_seconds(graph, batch, mebibytes[k], true));
+    }
+}
+
+static void time_all(snug_graph *graph, snug_arena *arena)
+{
+    const double clipped[] = {0.0, 1400.0, 1600.0};
+    const double free_of_it[] = {0.0, 1300.0, 2000.0};
+    const double chain[] = {0.0, 20.0, 40.0};
+    build_bert(graph, arena, 128, 1.0);
+    time_steps("BERT-base, 57 stages, clipped", graph, 16, clipped, 3);
+    build_bert(graph, arena, 128, 0.0);
+    time_steps("BERT-base, 57 stages, not clipped", graph, 16, free_of_it, 3);
+    build_chain(graph, arena, 64);
+    time_steps("chain, 64 stages", graph, 32, chain, 3);
+}
+
 int main(int argc, char **argv)
 {
     snug_arena arena;
@@ -189,14 +252,19 @@ int main(int argc, char **argv)
     const double bert[] = {2200.0, 1900.0, 1700.0, 1600.0};
     const double chain[] = {100.0, 40.0, 20.0, 10.0};
     snug_heap_arena_init(&arena, "graph", SNUG_CATEGORY_RUNTIME, 1 << 20);
+    time_all(&graph, &arena);
+    if (argc > 1 && strcmp(argv[1], "--time") == 0) {
+        snug_heap_arena_deinit(&arena, SNUG_CATEGORY_RUNTIME);
+        return 0;
+    }
     build_model(&graph, &arena, 0.0);
     measure("regression_vemg2pose, batch 64, not clipped", &graph, 64, full, 5, false);
     build_model(&graph, &arena, 1.0);
     measure("regression_vemg2pose, batch 64", &graph, 64, full, 5, explain);
     measure("regression_vemg2pose, batch 256", &graph, 256, full, 2, false);
-    build_bert(&graph, &arena, 128);
+    build_bert(&graph, &arena, 128, 1.0);
     measure("BERT-base, length 128, batch 16", &graph, 16, bert, 4, false);
-    build_bert(&graph, &arena, 512);
+    build_bert(&graph, &arena, 512, 1.0);
     measure("BERT-base, length 512, batch 16", &graph, 16, bert, 4, false);
     build_chain(&graph, &arena, 64);
     measure("chain of 64, batch 32", &graph, 32, chain, 4, false);

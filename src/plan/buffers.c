@@ -102,6 +102,8 @@ typedef struct layout {
     int32_t *first, *last;
     int32_t *raw_first, *raw_last; /* [buffer] Calls of the first and last access, loops ignored. */
     int32_t *raw_first_loop, *raw_last_loop;
+    int32_t *wholes; /* The whole buffers. */
+    int32_t whole_count;
     bool *taken; /* [buffer] Another buffer took its storage over. */
     bool *given; /* [buffer] It took storage over. */
     snug_extent *extents;
@@ -115,7 +117,7 @@ static snug_status layout_init(layout *w, const snug_plan_problem *problem, snug
     const int64_t n = program->buffer_count;
     void *memory = NULL;
     *w = (layout){.problem = problem, .program = program};
-    SNUG_TRY(snug_arena_array(arena, 8 * n, (int64_t)sizeof(int32_t), &memory, err));
+    SNUG_TRY(snug_arena_array(arena, 9 * n, (int64_t)sizeof(int32_t), &memory, err));
     w->storage = memory;
     w->first = w->storage + n;
     w->last = w->first + n;
@@ -124,6 +126,12 @@ static snug_status layout_init(layout *w, const snug_plan_problem *problem, snug
     w->raw_first_loop = w->raw_last + n;
     w->raw_last_loop = w->raw_first_loop + n;
     w->extent_of = w->raw_last_loop + n;
+    w->wholes = w->extent_of + n;
+    for (int32_t b = 0; b < n; b++) {
+        if (program->buffers[b].whole) {
+            w->wholes[w->whole_count++] = b;
+        }
+    }
     SNUG_TRY(snug_arena_array(arena, 2 * n, (int64_t)sizeof(int64_t), &memory, err));
     w->bytes = memory;
     w->best_offset = w->bytes + n;
@@ -234,14 +242,16 @@ static void merge_inplace(layout *w, int32_t call, int64_t ratio)
 static void merge_tilewise(layout *w, int32_t loop, int64_t ratio)
 {
     const snug_program *program = w->program;
-    for (int32_t b = 0; b < program->buffer_count; b++) {
+    for (int32_t k = 0; k < w->whole_count; k++) {
+        const int32_t b = w->wholes[k];
         int32_t best = -1;
-        if (!program->buffers[b].whole || w->given[b] || w->raw_first_loop[b] != loop) {
+        if (w->given[b] || w->raw_first_loop[b] != loop) {
             continue;
         }
-        for (int32_t a = 0; a < program->buffer_count; a++) {
-            if (a != b && program->buffers[a].whole && w->raw_last_loop[a] == loop &&
-                w->raw_last[a] < w->raw_first[b] && may_take(w, a, b, ratio) &&
+        for (int32_t i = 0; i < w->whole_count; i++) {
+            const int32_t a = w->wholes[i];
+            if (a != b && w->raw_last_loop[a] == loop && w->raw_last[a] < w->raw_first[b] &&
+                may_take(w, a, b, ratio) &&
                 (best < 0 || program->buffers[a].bytes < program->buffers[best].bytes)) {
                 best = a;
             }

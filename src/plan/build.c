@@ -15,6 +15,22 @@ snug_status snug_plan_build(snug_emitter *emitter, const snug_plan_choice *choic
     return SNUG_OK;
 }
 
+snug_status snug_plan_rebuild(snug_emitter *emitter, const snug_plan_choice *choice,
+                              const int64_t *offsets, int64_t bytes, int64_t bound,
+                              snug_arena *arena, snug_program *out, snug_error *err)
+{
+    snug_program program = {0};
+    SNUG_TRY(snug_emit_program(emitter, choice, arena, &program, err));
+    SNUG_TRY(snug_buffers_lifetimes(emitter->problem, &program, err));
+    for (int64_t b = 0; b < program.buffer_count; b++) {
+        program.buffers[b].offset = offsets[b];
+    }
+    program.arena_bytes = bytes;
+    program.live_bytes_max = bound;
+    *out = program;
+    return SNUG_OK;
+}
+
 void snug_plan_straight(const snug_plan_problem *problem, snug_plan_choice *out)
 {
     *out = (snug_plan_choice){.micro_batch = problem->batch, .segment_count = problem->stage_count};

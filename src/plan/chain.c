@@ -57,33 +57,28 @@ static void thin(solver *s, front *f)
     f->count = keep;
 }
 
-/* First entry that keeps more than e. */
-static int32_t place_of(const entry *list, int32_t count, int64_t kept)
+/* First entry that keeps more than so much, not before `from`. */
+static int32_t place_of(const entry *list, int32_t count, int32_t from, int64_t kept)
 {
-    int32_t low = 0;
-    int32_t high = count;
-    while (low < high) {
-        const int32_t middle = (low + high) / 2;
-        if (list[middle].kept > kept) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    while (from < count && list[from].kept <= kept) {
+        from++;
     }
-    return low;
+    return from;
 }
 
-/* Puts an entry into a front unless another is at least as good in both; drops what it beats. */
-static void insert(solver *s, front *f, const entry *e)
+/* Puts an entry into a front unless another is at least as good in both; drops what it beats.
+ * `from` is no further than its place; returns a place that no entry which keeps more lies before.
+ */
+static int32_t insert(solver *s, front *f, const entry *e, int32_t from)
 {
     entry *list = &s->entries[f->begin];
-    int32_t at = place_of(list, f->count, e->kept);
+    int32_t at = place_of(list, f->count, from, e->kept);
     if (at > 0 && !cheaper(s, e, &list[at - 1])) {
-        return;
+        return at;
     }
     if (f->count > s->front_max) {
         thin(s, f);
-        at = place_of(list, f->count, e->kept);
+        at = place_of(list, f->count, 0, e->kept);
     }
     if (at > 0 && list[at - 1].kept == e->kept) {
         at--;
@@ -92,65 +87,77 @@ static void insert(solver *s, front *f, const entry *e)
     while (stop < f->count && !cheaper(s, &list[stop], e)) {
         stop++;
     }
-    memmove(&list[at + 1], &list[stop], (size_t)(f->count - stop) * sizeof *list);
+    if (stop != at + 1) {
+        memmove(&list[at + 1], &list[stop], (size_t)(f->count - stop) * sizeof *list);
+        f->count += 1 - (stop - at);
+    }
     list[at] = *e;
-    f->count += 1 - (stop - at);
+    return at;
 }
 
-/* The best tile for a loop that has `base` bytes beside its own: fastest that fits, or smallest. */
-static const snug_chain_tile *best_tile(const solver *s, const snug_chain_tile *tiles,
-                                        int32_t count, int64_t base)
+/* The best tile for a loop that has `base` bytes beside its own, not before tile `from`: fastest
+ * that fits, or smallest; `count`: there is none. */
+static int32_t best_tile(const solver *s, const snug_chain_tile *tiles, int32_t count, int32_t from,
+                         int64_t base)
 {
-    if (count == 0 || s->goal == SNUG_CHAIN_SMALLEST) {
-        return count == 0 ? NULL : &tiles[count - 1];
+    if (s->goal == SNUG_CHAIN_SMALLEST) {
+        return count > 0 ? count - 1 : 0;
     }
-    for (int32_t k = 0; k < count; k++) {
-        if (base + tiles[k].bytes <= s->budget) {
-            return &tiles[k];
-        }
+    while (from < count && base + tiles[from].bytes > s->budget) {
+        from++;
     }
-    return NULL;
+    return from;
 }
 
-/* Extends one partial plan by one option of the segment i..j; false: it does not fit. */
-static bool extend(solver *s, int32_t from, bool boundary_kept, int32_t i, int32_t j,
+/*
+ * Extends the partial plans of a front, from the `e`-th on, by one option of the segment i..j. They
+ * keep more and more: after the first that is too large all are, and what they need is found behind
+ * what the one before needed.
+ */
+static void extend(solver *s, const front *f, int32_t e, bool boundary_kept, int32_t i, int32_t j,
                    int32_t option)
 {
     const snug_chain_option *o = &s->chain->options[option];
-    const entry *e = &s->entries[from];
-    const int64_t base = s->chain->fixed_bytes + e->kept;
     const int64_t x = boundary_kept ? 0 : s->chain->boundary[i];
     const int64_t y = o->output_kept ? 0 : s->chain->boundary[j + 1];
     const int64_t held = o->kept + (o->input_needed ? x : 0);
-    const int64_t forward_base = o->fused ? base + x + o->backward_bytes : base + x + o->kept + y;
-    const snug_chain_tile *forward = best_tile(s, o->forward, o->forward_count, forward_base);
-    if (forward == NULL) {
-        return false;
-    }
-    entry next = {.kept = e->kept + held,
-                  .parent = from,
-                  .option = option,
-                  .stage_first = i,
-                  .peak = snug_max_i64(e->peak, forward_base + forward->bytes),
-                  .seconds = e->seconds + forward->seconds,
-                  .forward_tile = (int16_t)forward->tile,
-                  .backward_tile = -1};
-    if (!o->fused && o->backward != NULL) {
-        const int64_t backward_base = base + held + o->backward_bytes;
-        const snug_chain_tile *backward =
-            best_tile(s, o->backward, o->backward_count, backward_base);
-        if (backward == NULL) {
-            return false;
+    const int64_t forward_more =
+        s->chain->fixed_bytes + x + (o->fused ? o->backward_bytes : o->kept + y);
+    const int64_t backward_more = s->chain->fixed_bytes + held + o->backward_bytes;
+    const bool has_backward = !o->fused && o->backward != NULL;
+    front *target = &s->fronts[2 * (j + 1) + (o->output_kept ? 1 : 0)];
+    int32_t place = 0;
+    int32_t forward = 0;
+    int32_t backward = 0;
+    for (; e < f->count; e++) {
+        const entry *from = &s->entries[f->begin + e];
+        const int64_t forward_base = forward_more + from->kept;
+        const int64_t backward_base = backward_more + from->kept;
+        forward = best_tile(s, o->forward, o->forward_count, forward, forward_base);
+        if (has_backward) {
+            backward = best_tile(s, o->backward, o->backward_count, backward, backward_base);
         }
-        next.peak = snug_max_i64(next.peak, backward_base + backward->bytes);
-        next.seconds += backward->seconds;
-        next.backward_tile = (int16_t)backward->tile;
+        if (forward == o->forward_count || (has_backward && backward == o->backward_count)) {
+            return;
+        }
+        entry next = {.kept = from->kept + held,
+                      .parent = f->begin + e,
+                      .option = option,
+                      .stage_first = i,
+                      .peak = snug_max_i64(from->peak, forward_base + o->forward[forward].bytes),
+                      .seconds = from->seconds + o->forward[forward].seconds,
+                      .forward_tile = (int16_t)o->forward[forward].tile,
+                      .backward_tile = -1};
+        if (has_backward) {
+            next.peak = snug_max_i64(next.peak, backward_base + o->backward[backward].bytes);
+            next.seconds += o->backward[backward].seconds;
+            next.backward_tile = (int16_t)o->backward[backward].tile;
+        }
+        /* What fits may still be too slow. */
+        if (next.seconds + s->rest[j + 1] <= s->at_most) {
+            place = insert(s, target, &next, place);
+        }
     }
-    if (next.seconds + s->rest[j + 1] > s->at_most) {
-        return true; /* It fits, but it will be too slow. */
-    }
-    insert(s, &s->fronts[2 * (j + 1) + (o->output_kept ? 1 : 0)], &next);
-    return true;
 }
 
 int32_t snug_chain_prune_tiles(snug_chain_tile *tiles, int32_t count)
@@ -239,11 +246,7 @@ static void extend_all(solver *s, int32_t i, bool boundary_kept)
                    list[e].seconds + s->least[o] > s->at_most) {
                 e++;
             }
-            /* They keep more and more: after the first that is too large all are. */
-            bool fits = true;
-            for (; e < f.count && fits; e++) {
-                fits = extend(s, f.begin + e, boundary_kept, i, j, o);
-            }
+            extend(s, &f, e, boundary_kept, i, j, o);
         }
     }
 }

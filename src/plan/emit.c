@@ -5,6 +5,44 @@
 #include "base/assert.h"
 #include "base/checked.h"
 
+/* Notes where the nodes of each stage are, so that loops need not look at those of all others. */
+static void find_nodes(snug_emitter *e)
+{
+    const snug_plan_problem *p = e->problem;
+    for (int32_t k = 0; k < 2 * p->stage_count; k++) {
+        e->lowest[k] = p->node_count;
+        e->highest[k] = -1;
+    }
+    for (int32_t n = 0; n < p->node_count; n++) {
+        if (!p->active[n] || p->stage[n] < 0) {
+            continue;
+        }
+        const bool forward = p->graph->nodes[n].phase == SNUG_PHASE_FORWARD;
+        const int32_t k = p->stage[n] + (forward ? 0 : p->stage_count);
+        e->lowest[k] = n < e->lowest[k] ? n : e->lowest[k];
+        e->highest[k] = n;
+    }
+}
+
+/* The nodes of some stages lie in [first, end), and others with them. */
+static void nodes_between(const snug_emitter *e, snug_loop_kind kind, int32_t stage_first,
+                          int32_t stage_last, int32_t *first, int32_t *end)
+{
+    const int32_t stages = e->problem->stage_count;
+    *first = e->problem->node_count;
+    *end = 0;
+    for (int32_t s = stage_first; s <= stage_last; s++) {
+        for (int32_t phase = 0; phase < 2; phase++) {
+            const int32_t k = phase * stages + s;
+            if (kind != SNUG_LOOP_FUSED && (kind == SNUG_LOOP_FORWARD) != (phase == 0)) {
+                continue;
+            }
+            *first = e->lowest[k] < *first ? e->lowest[k] : *first;
+            *end = e->highest[k] >= *end ? e->highest[k] + 1 : *end;
+        }
+    }
+}
+
 snug_status snug_emit_init(snug_emitter *emitter, const snug_plan_problem *problem,
                            snug_arena *arena, snug_error *err)
 {
@@ -33,6 +71,11 @@ snug_status snug_emit_init(snug_emitter *emitter, const snug_plan_problem *probl
     SNUG_TRY(
         snug_arena_array(arena, emitter->node_capacity, (int64_t)sizeof(int32_t), &memory, err));
     emitter->nodes = memory;
+    SNUG_TRY(snug_arena_array(arena, 4 * (int64_t)problem->stage_count, (int64_t)sizeof(int32_t),
+                              &memory, err));
+    emitter->lowest = memory;
+    emitter->highest = emitter->lowest + 2 * (int64_t)problem->stage_count;
+    find_nodes(emitter);
     return SNUG_OK;
 }
 
@@ -70,7 +113,11 @@ bool snug_emit_reads_whole(const snug_emitter *emitter, const snug_emit_loop *lo
 void snug_emit_hold_segment(snug_emitter *emitter, const snug_plan_segment *segment)
 {
     const snug_plan_problem *p = emitter->problem;
-    for (int32_t n = 0; n < p->node_count; n++) {
+    int32_t first = 0;
+    int32_t end = 0;
+    nodes_between(emitter, SNUG_LOOP_FORWARD, segment->stage_first, segment->stage_last, &first,
+                  &end);
+    for (int32_t n = first; n < end; n++) {
         const snug_node *node = &p->graph->nodes[n];
         if (!p->active[n] || node->phase != SNUG_PHASE_FORWARD ||
             p->stage[n] < segment->stage_first || p->stage[n] > segment->stage_last) {
@@ -118,10 +165,21 @@ static bool is_wanted(const snug_emitter *e, int32_t n)
 static void mark_demand(snug_emitter *e, const snug_emit_loop *loop)
 {
     const snug_plan_problem *p = e->problem;
-    memset(e->run, 0, (size_t)p->node_count * sizeof *e->run);
-    for (int32_t n = p->node_count - 1; n >= 0; n--) {
+    int32_t first = 0;
+    int32_t end = 0;
+    int32_t pending = 0; /* Marked, and still to come. */
+    const size_t touched = (size_t)(e->run_end - e->run_first);
+    memset(&e->run[e->run_first], 0, touched * sizeof *e->run);
+    memset(&e->done[e->run_first], 0, touched * sizeof *e->done);
+    nodes_between(e, loop->kind, loop->stage_first, loop->stage_last, &first, &end);
+    e->run_end = end;
+    e->run_first = end;
+    for (int32_t n = end - 1; n >= first || (n >= 0 && pending > 0); n--) {
         const snug_node *node = &p->graph->nodes[n];
-        if (!e->run[n]) {
+        e->run_first = n;
+        if (e->run[n]) {
+            pending--;
+        } else {
             e->run[n] = snug_emit_native(e, loop, n) && is_wanted(e, n);
         }
         for (int32_t i = 0; i < node->input_count && e->run[n]; i++) {
@@ -131,8 +189,10 @@ static void mark_demand(snug_emitter *e, const snug_emit_loop *loop)
             }
             if (snug_emit_reads_whole(e, loop, t)) {
                 e->whole[t] = true;
-            } else {
+            } else if (!e->run[p->producer[t]]) {
+                SNUG_ASSERT(p->producer[t] < n);
                 e->run[p->producer[t]] = true;
+                pending++;
             }
         }
     }
@@ -188,17 +248,16 @@ snug_status snug_emit_loop_nodes(snug_emitter *emitter, snug_emit_loop *loop, sn
 {
     const snug_plan_problem *p = emitter->problem;
     mark_demand(emitter, loop);
-    memset(emitter->done, 0, (size_t)p->node_count * sizeof *emitter->done);
     loop->first = emitter->node_count;
     loop->count = 0;
     /* What belongs here goes in graph order; sources and what runs again wait until needed. */
-    for (int32_t n = 0; n < p->node_count; n++) {
+    for (int32_t n = emitter->run_first; n < emitter->run_end; n++) {
         const bool source = (p->graph->nodes[n].op->flags & SNUG_OP_SOURCE) != 0;
         if (emitter->run[n] && !emitter->done[n] && !source && snug_emit_native(emitter, loop, n)) {
             SNUG_TRY(append_with_needs(emitter, loop, n, err));
         }
     }
-    for (int32_t n = 0; n < p->node_count; n++) {
+    for (int32_t n = emitter->run_first; n < emitter->run_end; n++) {
         if (emitter->run[n] && !emitter->done[n]) {
             SNUG_TRY(append_with_needs(emitter, loop, n, err));
         }
@@ -477,15 +536,18 @@ static snug_status write_loop(assembly *a, const snug_emit_loop *loop, int32_t i
 static void set_variants(const snug_plan_problem *p, const snug_plan_choice *choice,
                          int32_t *variants)
 {
+    int32_t variant_of[SNUG_STAGES_MAX];
     for (int32_t s = 0; s < choice->segment_count; s++) {
         const snug_plan_segment *segment = &choice->segments[s];
-        for (int32_t n = 0; n < p->node_count; n++) {
-            const int32_t owner = p->graph->nodes[n].forward >= 0 ? p->graph->nodes[n].forward : n;
-            if (p->active[n] && p->stage[owner] >= segment->stage_first &&
-                p->stage[owner] <= segment->stage_last) {
-                variants[n] =
-                    segment->variant < p->variants_of[n] ? segment->variant : p->variants_of[n] - 1;
-            }
+        for (int32_t k = segment->stage_first; k <= segment->stage_last; k++) {
+            variant_of[k] = segment->variant;
+        }
+    }
+    for (int32_t n = 0; n < p->node_count; n++) {
+        const int32_t owner = p->graph->nodes[n].forward >= 0 ? p->graph->nodes[n].forward : n;
+        if (p->active[n] && p->stage[owner] >= 0) {
+            const int32_t variant = variant_of[p->stage[owner]];
+            variants[n] = variant < p->variants_of[n] ? variant : p->variants_of[n] - 1;
         }
     }
 }

@@ -27,12 +27,14 @@ typedef struct snug_emit_loop {
 /** Working memory of emission, for one graph; see snug_emit_init. */
 typedef struct snug_emitter {
     const snug_plan_problem *problem;
-    uint8_t *hold;                   /* [tensor] SNUG_HOLD_*: set before emission. */
-    bool *whole;                     /* [tensor] Some loop reads what another wrote. */
-    bool *run;                       /* [node] Runs in the loop at hand. */
-    bool *done;                      /* [node] Already in the list of the loop at hand. */
-    int32_t *stack;                  /* [node * inputs] Of the search for what a node needs. */
-    int32_t *picked;                 /* [node] */
+    uint8_t *hold;              /* [tensor] SNUG_HOLD_*: set before emission. */
+    bool *whole;                /* [tensor] Some loop reads what another wrote. */
+    bool *run;                  /* [node] Runs in the loop at hand. */
+    bool *done;                 /* [node] Already in the list of the loop at hand. */
+    int32_t *stack;             /* [node * inputs] Of the search for what a node needs. */
+    int32_t *picked;            /* [node] */
+    int32_t *lowest, *highest;  /* [phase][stage] Between these are its nodes; forward first. */
+    int32_t run_first, run_end; /* Outside of these `run` and `done` are all false. */
     int32_t *read_last, *write_last; /* [tensor] The last loop that does. */
     int32_t *nodes;                  /* Lists of all loops. */
     int32_t node_count, node_capacity;

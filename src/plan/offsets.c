@@ -11,7 +11,7 @@
 
 /* Work of the local search in visits of placed extents, over all its starts: about a tenth of a
  * second. */
-enum { SEARCH_VISITS = 40000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24, SEARCH_STARTS = 4 };
+enum { SEARCH_VISITS = 40000000, SEARCH_ROUNDS_MAX = 20000, SEARCH_LARGE = 24, SEARCH_STARTS = 12 };
 
 /* Orders in which extents are placed. */
 enum {
@@ -53,6 +53,7 @@ typedef struct packer {
     int64_t fixed_count; /* and are so many. */
     const snug_extent *extents;
     int64_t count;
+    int64_t slack; /* So much above the bound is good enough. */
     int64_t *keys;
     int32_t *order;
     int32_t *trial;
@@ -201,7 +202,7 @@ static int64_t place_all(packer *p, const int32_t *order, const bool *high, bool
         const int32_t from = fresh.first / p->period;
         const int32_t to = fresh.last / p->period;
         const shelf *placed = from == to ? &p->within[from] : &p->all;
-        p->visits += placed->count + 1;
+        p->visits += placed->count + 8; /* Putting it in its place takes about as long. */
         fresh.offset = i < p->fixed_count            ? p->fixed[index]
                        : high != NULL && high[index] ? find_high(placed, &fresh, p->ceiling)
                                                      : find_offset(placed, &fresh, best_fit);
@@ -275,7 +276,7 @@ static void choose_high(packer *p, int32_t hang)
 /* Within 0.5 % of what no packing can beat. */
 static bool good_enough(const packer *p, int64_t bound)
 {
-    return p->best_bytes <= bound + bound / 200;
+    return p->best_bytes <= bound + p->slack;
 }
 
 static void greedy(packer *p, int32_t rules, int64_t bound)
@@ -325,8 +326,8 @@ static void move_in_order(int32_t *order, int64_t from, int64_t to)
     order[to] = moved;
 }
 
-/* One extent of the order is put somewhere else, or to the other side. Large extents, which decide,
- * move most; and the one on top, which has to give way. */
+/* One extent of the order is put somewhere else, or to the other side: most often the one on top,
+ * which has to give way, else a large one, as those decide. */
 static void perturb(const packer *p, uint64_t random)
 {
     const int64_t fixed = p->fixed_count;
@@ -336,7 +337,7 @@ static void perturb(const packer *p, uint64_t random)
     int64_t to = fixed + (int64_t)((random >> 32) % (uint64_t)reach);
     memcpy(p->trial, p->order, (size_t)p->count * sizeof *p->order);
     memcpy(p->trial_high, p->high, (size_t)p->count * sizeof *p->high);
-    if ((random & 6) == 0) {
+    if ((random & 7) < 6) {
         int64_t top = 0;
         while (p->order[top] != p->top) {
             top++;
@@ -389,7 +390,7 @@ static void search(packer *p, int64_t bound)
 {
     beginning list[ORDER_COUNT * HANGS];
     int32_t count = 0;
-    p->ceiling = (bound + bound / 200) / SNUG_ALIGN * SNUG_ALIGN;
+    p->ceiling = (bound + p->slack) / SNUG_ALIGN * SNUG_ALIGN;
     for (int32_t rule = 0; rule < ORDER_COUNT; rule++) {
         sort_by(p, rule);
         for (int32_t hang = 0; hang < HANGS && !good_enough(p, bound); hang++) {
@@ -410,7 +411,7 @@ static void search(packer *p, int64_t bound)
         sort_by(p, list[k].rule);
         choose_high(p, list[k].hang);
         /* Under the target, or straight at the bound: either has been seen to win. */
-        p->ceiling = (k % 2 == 0 ? bound + bound / 200 : bound) / SNUG_ALIGN * SNUG_ALIGN;
+        p->ceiling = (k % 2 == 0 ? bound + p->slack : bound) / SNUG_ALIGN * SNUG_ALIGN;
         climb(p, bound, SEARCH_VISITS / SEARCH_STARTS, (uint64_t)k + 1);
     }
 }
@@ -487,7 +488,7 @@ static snug_status tighten_section(packer *p, int64_t begin, int64_t end, int64_
         height = snug_max_i64(height, p->best_offsets[index] + p->extents[index].bytes);
     }
     const int64_t gap = height - bound;
-    if (gap > 0 && (count <= EXACT_FEW || (count <= EXACT_MOST && gap > bound / 200))) {
+    if (gap > 0 && (count <= EXACT_FEW || (count <= EXACT_MOST && gap > p->slack))) {
         bool proven = false;
         SNUG_TRY_DONE(snug_arena_array(arena, count, (int64_t)sizeof(snug_extent), &memory, err));
         snug_extent *section = memory;
@@ -559,33 +560,89 @@ snug_status snug_offsets_bound(const snug_extent *extents, int64_t count, snug_a
     return SNUG_OK;
 }
 
+/* Packs what does not lie below all others; `below` bytes do. */
+static snug_status pack_others(snug_extent *extents, int64_t count, int64_t below,
+                               snug_packing_effort effort, snug_arena *scratch, int64_t *out_bytes,
+                               snug_error *err)
+{
+    packer p;
+    int64_t bound = 0;
+    SNUG_TRY(packer_init(&p, extents, count, scratch, err));
+    SNUG_TRY(snug_offsets_bound(extents, count, scratch, &bound, err));
+    p.slack = (bound + below) / 200;
+    greedy(&p, effort == SNUG_PACKING_QUICK ? ORDERS_QUICK : ORDERS_PLAIN, bound);
+    if (effort == SNUG_PACKING_THOROUGH) {
+        SNUG_TRY(find_pressure(&p, scratch, err));
+        search(&p, bound);
+        for (int32_t k = 0; k < CORES && !good_enough(&p, bound); k++) {
+            SNUG_TRY(pack_core(&p, bound, core_depths[k], scratch, err));
+        }
+        SNUG_TRY(tighten(&p, bound, scratch, err));
+    }
+    for (int64_t i = 0; i < count; i++) {
+        extents[i].offset = below + p.best_offsets[i];
+    }
+    *out_bytes = below + p.best_bytes;
+    return SNUG_OK;
+}
+
+/*
+ * Extents that share a position with every other one share no byte with any: whatever packing is
+ * the best, they can as well lie below all else. Marks them, and those that are so among the
+ * others; answers their bytes.
+ */
+static int64_t lay_below(snug_extent *extents, int64_t count, bool *is_below)
+{
+    int64_t below = 0;
+    bool more = true;
+    while (more) {
+        int32_t first_last = INT32_MAX;
+        int32_t last_first = INT32_MIN;
+        more = false;
+        for (int64_t i = 0; i < count; i++) {
+            if (!is_below[i]) {
+                first_last = extents[i].last < first_last ? extents[i].last : first_last;
+                last_first = extents[i].first > last_first ? extents[i].first : last_first;
+            }
+        }
+        for (int64_t i = 0; i < count; i++) {
+            if (!is_below[i] && extents[i].first <= first_last && extents[i].last >= last_first) {
+                is_below[i] = true;
+                extents[i].offset = below;
+                below += extents[i].bytes;
+                more = true;
+            }
+        }
+    }
+    return below;
+}
+
 snug_status snug_offsets_pack(snug_extent *extents, int64_t count, snug_packing_effort effort,
                               snug_arena *scratch, int64_t *out_bytes, snug_error *err)
 {
     snug_status status = SNUG_OK;
     const snug_mark start = snug_arena_mark(scratch);
-    packer p;
-    int64_t bound = 0;
+    void *memory = NULL;
+    int64_t others = 0;
     SNUG_ASSERT(effort != SNUG_PACKING_NONE);
-    if (count == 0) {
-        *out_bytes = 0;
-        return SNUG_OK;
-    }
-    SNUG_TRY_DONE(packer_init(&p, extents, count, scratch, err));
-    SNUG_TRY_DONE(snug_offsets_bound(extents, count, scratch, &bound, err));
-    greedy(&p, effort == SNUG_PACKING_QUICK ? ORDERS_QUICK : ORDERS_PLAIN, bound);
-    if (effort == SNUG_PACKING_THOROUGH) {
-        SNUG_TRY_DONE(find_pressure(&p, scratch, err));
-        search(&p, bound);
-        for (int32_t k = 0; k < CORES && !good_enough(&p, bound); k++) {
-            SNUG_TRY_DONE(pack_core(&p, bound, core_depths[k], scratch, err));
-        }
-        SNUG_TRY_DONE(tighten(&p, bound, scratch, err));
-    }
+    SNUG_TRY_DONE(snug_arena_array(scratch, count, (int64_t)sizeof(snug_extent), &memory, err));
+    snug_extent *rest = memory;
+    SNUG_TRY_DONE(snug_arena_array(scratch, count, (int64_t)sizeof(bool), &memory, err));
+    bool *is_below = memory;
+    int64_t bytes = lay_below(extents, count, is_below);
     for (int64_t i = 0; i < count; i++) {
-        extents[i].offset = p.best_offsets[i];
+        if (!is_below[i]) {
+            rest[others++] = extents[i];
+        }
     }
-    *out_bytes = p.best_bytes;
+    if (others > 0) {
+        SNUG_TRY_DONE(pack_others(rest, others, bytes, effort, scratch, &bytes, err));
+    }
+    others = 0;
+    for (int64_t i = 0; i < count; i++) {
+        extents[i].offset = is_below[i] ? extents[i].offset : rest[others++].offset;
+    }
+    *out_bytes = bytes;
 
 done:
     snug_arena_rewind(scratch, start);

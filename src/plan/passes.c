@@ -33,15 +33,17 @@ bool snug_plan_can_measure(const snug_graph *graph)
     return can;
 }
 
-/* @param build  The program is wanted, not only its figures. */
-static snug_status attempt_one(const snug_plan_request *request, int32_t which, bool build,
+/* Programs, figures, or both. */
+typedef enum wanted { WANTED_PROGRAM = 1, WANTED_FACTS = 2, WANTED_BOTH = 3 } wanted;
+
+static snug_status attempt_one(const snug_plan_request *request, int32_t which, wanted what,
                                snug_arena *arena, attempt *out, snug_error *err)
 {
     snug_plan_request own = *request;
     own.mode = modes[which];
     out->error = (snug_error){0};
-    out->status =
-        snug_plan_make(&own, arena, build ? &out->program : NULL, &out->facts, &out->error);
+    out->status = snug_plan_make(&own, arena, (what & WANTED_PROGRAM) != 0 ? &out->program : NULL,
+                                 (what & WANTED_FACTS) != 0 ? &out->facts : NULL, &out->error);
     if (snug_failed(out->status) && out->status != SNUG_CODE_BUDGET) {
         *err = out->error;
         return snug_error_pass(err, out->status, __FILE__, __LINE__);
@@ -49,29 +51,44 @@ static snug_status attempt_one(const snug_plan_request *request, int32_t which, 
     return SNUG_OK;
 }
 
+/* Whether a program was planned: its facts are known. */
+static bool was_planned(const attempt *a)
+{
+    return a->facts.stage_count > 0;
+}
+
 /* Figures of a program that never runs alone: the other one's bytes are counted with its arena. */
 static void count_second(snug_plan_facts *facts, int64_t bytes)
 {
-    if (facts->point_count > 0) {
-        facts->minimum_arena_bytes += bytes;
-        facts->bound_arena_bytes += bytes;
-        facts->unlimited_arena_bytes += bytes;
-    }
+    facts->minimum_arena_bytes += bytes;
+    facts->bound_arena_bytes += bytes;
+    facts->unlimited_arena_bytes += bytes;
     for (int32_t i = 0; i < facts->point_count; i++) {
         facts->points[i].arena_bytes += bytes;
     }
 }
 
-static snug_status attempt_two(const snug_plan_request *request, int64_t second_bytes, bool build,
-                               snug_arena *arena, attempt *all, snug_error *err)
+/* One of two passes. */
+static snug_status attempt_pass(const snug_plan_request *request, int32_t which,
+                                int64_t second_bytes, wanted what, snug_arena *arena, attempt *all,
+                                snug_error *err)
 {
     snug_plan_request own = *request;
     if (own.budget_bytes > 0) {
         own.budget_bytes = snug_max_i64(1, own.budget_bytes - second_bytes);
     }
-    for (int32_t which = FIRST; which <= SECOND; which++) {
-        SNUG_TRY(attempt_one(&own, which, build, arena, &all[which], err));
+    SNUG_TRY(attempt_one(&own, which, what, arena, &all[which], err));
+    if ((what & WANTED_FACTS) != 0) {
         count_second(&all[which].facts, second_bytes);
+    }
+    return SNUG_OK;
+}
+
+static snug_status attempt_two(const snug_plan_request *request, int64_t second_bytes, wanted what,
+                               snug_arena *arena, attempt *all, snug_error *err)
+{
+    for (int32_t which = FIRST; which <= SECOND; which++) {
+        SNUG_TRY(attempt_pass(request, which, second_bytes, what, arena, all, err));
     }
     return SNUG_OK;
 }
@@ -130,7 +147,7 @@ static void merge_facts(const attempt *all, snug_plan_facts *out)
     const snug_plan_facts *second = &all[SECOND].facts;
     const int64_t two_least = snug_max_i64(first->minimum_arena_bytes, second->minimum_arena_bytes);
     double fastest = INFINITY;
-    if (second->point_count == 0) {
+    if (!was_planned(&all[SECOND])) {
         *out = *one;
         return;
     }
@@ -141,7 +158,7 @@ static void merge_facts(const attempt *all, snug_plan_facts *out)
         .unlimited_seconds = first->unlimited_seconds + second->unlimited_seconds,
         .bound_arena_bytes = snug_max_i64(first->bound_arena_bytes, second->bound_arena_bytes),
         .stage_count = second->stage_count};
-    if (one->point_count > 0) {
+    if (was_planned(&all[ONE])) {
         out->minimum_arena_bytes = snug_min_i64(two_least, one->minimum_arena_bytes);
         out->bound_arena_bytes = snug_min_i64(out->bound_arena_bytes, one->bound_arena_bytes);
         if (one->unlimited_seconds <= out->unlimited_seconds) {
@@ -162,7 +179,7 @@ static void merge_facts(const attempt *all, snug_plan_facts *out)
 
 static bool fits_two(const attempt *all)
 {
-    return all[SECOND].facts.point_count > 0 && !snug_failed(all[FIRST].status) &&
+    return was_planned(&all[SECOND]) && !snug_failed(all[FIRST].status) &&
            !snug_failed(all[SECOND].status);
 }
 
@@ -172,21 +189,54 @@ static const attempt *most_modest(const attempt *all)
     const attempt *two =
         all[FIRST].facts.minimum_arena_bytes > all[SECOND].facts.minimum_arena_bytes ? &all[FIRST]
                                                                                      : &all[SECOND];
-    if (all[SECOND].facts.point_count == 0) {
+    if (!was_planned(&all[SECOND])) {
         return &all[ONE];
     }
-    return all[ONE].facts.point_count > 0 &&
+    return was_planned(&all[ONE]) &&
                    all[ONE].facts.minimum_arena_bytes <= two->facts.minimum_arena_bytes
                ? &all[ONE]
                : two;
 }
 
-/* Whether one pass could need no more than two. */
-static bool may_be_smaller(const attempt *all)
+/* Whether what is found at first is kept, and may be asked again for more. */
+static bool is_kept(const snug_plan_request *request)
 {
-    const int64_t two =
-        snug_max_i64(all[FIRST].facts.minimum_arena_bytes, all[SECOND].facts.minimum_arena_bytes);
-    return all[ONE].facts.bound_arena_bytes <= two;
+    return request->memo != NULL && !request->smallest && !request->straight;
+}
+
+/*
+ * How small a step can be: of one pass and two only that is worked out in full which could be the
+ * smaller, of two programs that which could be the larger. So far either is known by its bound and
+ * by some plan.
+ *
+ * @param known  Two passes are known already.
+ */
+static snug_status find_least(const snug_plan_request *request, int64_t second_bytes, bool may_one,
+                              bool known, attempt *all, snug_arena *arena, snug_error *err)
+{
+    snug_plan_facts *facts[ATTEMPTS];
+    for (int32_t a = 0; a < ATTEMPTS; a++) {
+        facts[a] = &all[a].facts;
+    }
+    const int64_t bound =
+        snug_max_i64(facts[FIRST]->bound_arena_bytes, facts[SECOND]->bound_arena_bytes);
+    const bool two = !may_one || facts[ONE]->minimum_arena_bytes > bound;
+    for (int32_t which = FIRST; which <= SECOND && two && !known; which++) {
+        const int32_t other = FIRST + SECOND - which;
+        /* The other one cannot be below its bound, and the first is known when the second's turn
+         * comes. */
+        const int64_t least =
+            which == FIRST ? facts[other]->bound_arena_bytes : facts[other]->minimum_arena_bytes;
+        if (facts[which]->minimum_arena_bytes > least) {
+            SNUG_TRY(attempt_pass(request, which, second_bytes, WANTED_FACTS, arena, all, err));
+        }
+    }
+    const int64_t two_least =
+        snug_max_i64(facts[FIRST]->minimum_arena_bytes, facts[SECOND]->minimum_arena_bytes);
+    if (may_one && facts[ONE]->bound_arena_bytes <= two_least) {
+        SNUG_TRY(attempt_one(request, ONE, WANTED_FACTS, arena, &all[ONE], err));
+    }
+    return SNUG_OK;
 }
 
 /* Plans what `passes` allows, decides, and leaves the programs of the decision in `arena`. */
@@ -196,27 +246,36 @@ static snug_status decide(const snug_plan_request *request, snug_passes passes,
 {
     const snug_mark start = snug_arena_mark(arena);
     snug_plan_request brief = *request;
+    snug_plan_request two = *request;
     const bool may_two = passes != SNUG_PASSES_ONE && snug_plan_can_measure(request->graph);
     const bool may_one = passes != SNUG_PASSES_TWO || !may_two;
     bool has_one = false;
+    /* How small one pass could be rarely matters where there may be two, and the other way round.
+     */
+    brief.brief = brief.brief || may_two;
+    two.brief = two.brief || is_kept(request);
     if (may_one) {
-        /* How small one pass could be rarely matters where there may be two. */
-        brief.brief = brief.brief || may_two;
-        SNUG_TRY(attempt_one(&brief, ONE, true, arena, &all[ONE], err));
+        SNUG_TRY(attempt_one(&brief, ONE, WANTED_BOTH, arena, &all[ONE], err));
         has_one = !snug_failed(all[ONE].status);
     }
     /* Nothing is faster than the fastest plan with one pass. */
     const bool fastest = has_one && all[ONE].facts.seconds <= all[ONE].facts.unlimited_seconds;
-    if (may_two && (!fastest || !request->brief)) {
-        SNUG_TRY(attempt_two(request, second_bytes, !may_one, arena, all, err));
+    /* Nor are two passes faster than each of its nodes at its best, twice. */
+    const bool faster =
+        fastest || (has_one && all[ONE].facts.seconds <= 2.0 * all[ONE].facts.pass_seconds);
+    if (faster && two.brief) {
+        two.budget_bytes = 0; /* Only how small two passes can be is asked for. */
+    }
+    if (may_two && (!faster || !request->brief)) {
+        SNUG_TRY(
+            attempt_two(&two, second_bytes, may_one ? WANTED_FACTS : WANTED_BOTH, arena, all, err));
+        if (!request->brief) {
+            SNUG_TRY(find_least(request, second_bytes, may_one, !two.brief, all, arena, err));
+        }
     }
     const double two_seconds =
         fits_two(all) ? all[FIRST].facts.seconds + all[SECOND].facts.seconds : INFINITY;
-    if (may_one && may_two && !request->brief && may_be_smaller(all)) {
-        snug_arena_rewind(arena, start);
-        SNUG_TRY(attempt_one(request, ONE, true, arena, &all[ONE], err));
-    }
-    if (has_one && (fastest || all[ONE].facts.seconds <= two_seconds)) {
+    if (has_one && (faster || all[ONE].facts.seconds <= two_seconds)) {
         *out = (snug_step_plan){.passes = 1, .train = all[ONE].program};
         return SNUG_OK;
     }
@@ -227,7 +286,7 @@ static snug_status decide(const snug_plan_request *request, snug_passes passes,
     if (may_one) {
         /* Of two passes only the figures were wanted so far; the other program makes room. */
         snug_arena_rewind(arena, start);
-        SNUG_TRY(attempt_two(request, second_bytes, true, arena, all, err));
+        SNUG_TRY(attempt_two(&two, second_bytes, WANTED_PROGRAM, arena, all, err));
     }
     *out =
         (snug_step_plan){.passes = 2, .measure = all[FIRST].program, .train = all[SECOND].program};

@@ -193,8 +193,9 @@ typedef struct snug_plan_request {
     /* Of a plan that fits nobody asks how small it could be: minimum_arena_bytes may then be larger
      * than it is for others. Programs are the same. */
     bool brief;
-    bool straight; /* Everything kept, no tiles, no search: what a plain program would do. */
-    bool poison;   /* Room for canaries; the executor then poisons what dies. */
+    bool curveless; /* Nobody asks for the curve: facts have no points. All else is the same. */
+    bool straight;  /* Everything kept, no tiles, no search: what a plain program would do. */
+    bool poison;    /* Room for canaries; the executor then poisons what dies. */
     const snug_cost_model *costs; /* NULL: the defaults. */
     snug_arena *scratch;  /* Temporary memory, rewound at the end. NULL: `arena`, and it stays. */
     snug_plan_memo *memo; /* NULL: nothing is known, and nothing is kept; else with scratch. */
@@ -216,7 +217,8 @@ typedef struct snug_plan_facts {
     int64_t bound_arena_bytes;     /* The smallest plan cannot be below it. */
     int64_t unlimited_arena_bytes; /* Of the fastest plan. */
     double unlimited_seconds;
-    double seconds; /* Of the program chosen; 0: none fits. */
+    double pass_seconds; /* No program computes forward and backward in less. */
+    double seconds;      /* Of the program chosen; 0: none fits. */
     int32_t stage_count;
     int32_t point_count;
     snug_plan_point points[SNUG_PLAN_POINTS_MAX]; /* Ascending bytes, descending seconds. */

@@ -124,7 +124,10 @@ static void add_fixed(measure *m)
         if (p->place[t] == SNUG_PLACE_PERSISTENT) {
             m->out->persistent_bytes += bytes;
         } else if (p->place[t] == SNUG_PLACE_GRADIENT) {
-            m->out->gradients_bytes += snug_problem_gradient_bytes(p, t);
+            const int64_t gradient = snug_problem_gradient_bytes(p, t);
+            m->out->gradients_bytes += gradient;
+            m->out->held_bytes +=
+                m->gradient_stage[t] >= 0 && m->gradient_end[t] <= 0 ? gradient : 0;
         } else if (p->place[t] == SNUG_PLACE_GLOBAL) {
             m->out->loss_bytes += bytes * p->batch;
         }

@@ -35,6 +35,7 @@ typedef struct snug_segments {
         *boundary_each; /* [stages + 1] Bytes a sample of the tensor between stages; 0: several. */
     int64_t persistent_bytes;
     int64_t gradients_bytes; /* Of all parameters. */
+    int64_t held_bytes;      /* Of those that are all there when the backward pass ends. */
     int64_t loss_bytes;
 } snug_segments;
 

@@ -242,6 +242,10 @@ SNUG_MUST_CHECK snug_status snug_session_measure_costs(snug_session *session, sn
 SNUG_MUST_CHECK snug_status snug_session_plan_again(snug_session *session, int64_t arena_bytes,
                                                     snug_error *err);
 
+/** The curve of the main bucket, in facts like session->plan_facts: those have none. */
+SNUG_MUST_CHECK snug_status snug_session_plan_curve(const snug_session *session,
+                                                    snug_plan_facts *out, snug_error *err);
+
 /** Fills bytes, budgets and programs; see session_plan.c. */
 SNUG_MUST_CHECK snug_status snug_session_make_plan(snug_session *session, snug_error *err);
 

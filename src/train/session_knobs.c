@@ -107,6 +107,7 @@ static snug_status minimum_of(const snug_session *session, const snug_settings *
                                        .threads = session->threads,
                                        .budget_bytes = 1,
                                        .smallest = true,
+                                       .curveless = true,
                                        .scratch = &scratch,
                                        .memo = &memo};
     snug_step_plan step;

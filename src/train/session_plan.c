@@ -169,6 +169,7 @@ static snug_status plan_programs(snug_session *session, int64_t budget, bool sho
         snug_plan_request request = {.budget_bytes = budget,
                                      .smallest = shown && !main,
                                      .brief = !main,
+                                     .curveless = true,
                                      .memo = &memory->memos[b],
                                      .scratch = scratch};
         status = plan_bucket(session, bucket, &request, &train, &forward, err);
@@ -303,6 +304,40 @@ snug_status snug_session_plan_again(snug_session *session, int64_t arena_bytes, 
     session->now_peak_bytes = session->predicted_peak_bytes;
     session->predicted_peak_bytes = promised;
     session->minimum_budget_bytes = least;
+    return status;
+}
+
+snug_status snug_session_plan_curve(const snug_session *session, snug_plan_facts *out,
+                                    snug_error *err)
+{
+    snug_status status = SNUG_OK;
+    const bool predict = session->purpose == SNUG_PURPOSE_PREDICT;
+    snug_graph graph = snug_session_main(session)->graph;
+    plan_memory memory;
+    snug_arena scratch, programs;
+    snug_step_plan step;
+    snug_program forward;
+    open_memory(&memory);
+    snug_heap_arena_init(&scratch, "planner", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
+    snug_heap_arena_init(&programs, "programs", SNUG_CATEGORY_RUNTIME, PLAN_SCRATCH_BLOCK_BYTES);
+    const snug_plan_request request = {.graph = &graph,
+                                       .mode = predict ? SNUG_PLAN_PREDICT : SNUG_PLAN_EVAL,
+                                       .batch = session->batch,
+                                       .threads = session->threads,
+                                       .costs = session->has_costs ? &session->costs : NULL,
+                                       .memo = &memory.memos[0],
+                                       .scratch = &scratch};
+    if (session->has_train) {
+        SNUG_TRY_DONE(snug_plan_make_step(&request, snug_session_passes(&session->settings),
+                                          session->second_bytes, &programs, &step, out, err));
+    } else {
+        SNUG_TRY_DONE(snug_plan_make(&request, &programs, &forward, out, err));
+    }
+
+done:
+    snug_heap_arena_deinit(&programs, SNUG_CATEGORY_RUNTIME);
+    snug_heap_arena_deinit(&scratch, SNUG_CATEGORY_RUNTIME);
+    close_memory(&memory);
     return status;
 }
 

@@ -27,15 +27,13 @@ static int64_t beside(const snug_session *session)
     return session->minimum_budget_bytes - session->plan_facts.minimum_arena_bytes;
 }
 
-static double ratio(const snug_session *session, int32_t point)
+static double ratio(const snug_plan_facts *facts, int32_t point)
 {
-    const snug_plan_facts *facts = &session->plan_facts;
     return facts->points[point].seconds / facts->unlimited_seconds;
 }
 
-static void curve_text(const snug_session *session, snug_text *text)
+static void curve_text(const snug_session *session, const snug_plan_facts *facts, snug_text *text)
 {
-    const snug_plan_facts *facts = &session->plan_facts;
     char size[SNUG_SIZE_TEXT_BYTES];
     snug_text_cell(text, 14, snug_translated("budget"));
     snug_text_cell(text, 12, snug_translated("time ratio"));
@@ -45,14 +43,13 @@ static void curve_text(const snug_session *session, snug_text *text)
     for (int32_t i = 0; i < facts->point_count; i++) {
         snug_text_add(text, "%14s%12.3f%14lld%9d\n",
                       snug_size_text(facts->points[i].arena_bytes + beside(session), size),
-                      ratio(session, i), (long long)facts->points[i].micro_batch,
+                      ratio(facts, i), (long long)facts->points[i].micro_batch,
                       facts->points[i].passes);
     }
 }
 
-static void curve_json(const snug_session *session, snug_text *text)
+static void curve_json(const snug_session *session, const snug_plan_facts *facts, snug_text *text)
 {
-    const snug_plan_facts *facts = &session->plan_facts;
     snug_json_writer json;
     snug_json_writer_init(&json, text, true);
     snug_json_object_begin(&json);
@@ -62,7 +59,7 @@ static void curve_json(const snug_session *session, snug_text *text)
     for (int32_t i = 0; i < facts->point_count; i++) {
         snug_json_object_begin(&json);
         snug_json_put_i64(&json, "budget_bytes", facts->points[i].arena_bytes + beside(session));
-        snug_json_put_f64(&json, "time_ratio", ratio(session, i));
+        snug_json_put_f64(&json, "time_ratio", ratio(facts, i));
         snug_json_put_i64(&json, "micro_batch", facts->points[i].micro_batch);
         snug_json_put_i64(&json, "passes", facts->points[i].passes);
         snug_json_object_end(&json);
@@ -75,18 +72,23 @@ static void curve_json(const snug_session *session, snug_text *text)
 snug_status snug_session_curve_write(const snug_session *session, snug_format format,
                                      snug_write write, void *context, snug_error *err)
 {
+    snug_status status = SNUG_OK;
     void *memory = NULL;
+    snug_plan_facts facts;
     snug_text text;
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, CURVE_BYTES, false, &memory, err));
     snug_text_init(&text, memory, CURVE_BYTES);
+    SNUG_TRY_DONE(snug_session_plan_curve(session, &facts, err));
     if (format == SNUG_FORMAT_JSON) {
-        curve_json(session, &text);
+        curve_json(session, &facts, &text);
     } else {
-        curve_text(session, &text);
+        curve_text(session, &facts, &text);
     }
     write(context, text.data, text.length);
+
+done:
     snug_heap_unmap(SNUG_CATEGORY_RUNTIME, memory, CURVE_BYTES);
-    return SNUG_OK;
+    return status;
 }
 
 /** Axes of the curve: budgets on a logarithmic scale, times on a linear one. */
@@ -129,14 +131,13 @@ static void draw_axes(const curve_scale *scale, snug_text *out)
     }
 }
 
-static void curve_picture(const snug_session *session, snug_text *out)
+static void curve_picture(const snug_session *session, const snug_plan_facts *facts, snug_text *out)
 {
-    const snug_plan_facts *facts = &session->plan_facts;
     const int32_t last = facts->point_count - 1;
     const curve_scale scale = {
         .bytes_low = 0.95 * (double)(facts->points[0].arena_bytes + beside(session)),
         .bytes_high = 1.05 * (double)(facts->points[last].arena_bytes + beside(session)),
-        .ratio_high = snug_max_f64(1.1, ratio(session, 0))};
+        .ratio_high = snug_max_f64(1.1, ratio(facts, 0))};
     snug_text_add(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 500\" width=\"960\" "
                   "height=\"500\" role=\"img\" aria-label=\"time of a step over the budget\">\n"
@@ -152,7 +153,7 @@ static void curve_picture(const snug_session *session, snug_text *out)
     snug_text_add(out, "<path class=\"line\" d=\"");
     for (int32_t i = 0; i <= last; i++) {
         const double x = curve_x(&scale, (double)(facts->points[i].arena_bytes + beside(session)));
-        const double y = curve_y(&scale, ratio(session, i));
+        const double y = curve_y(&scale, ratio(facts, i));
         if (i == 0) {
             snug_text_add(out, "M%.1f %.1f", x, y);
         } else {
@@ -165,7 +166,9 @@ static void curve_picture(const snug_session *session, snug_text *out)
                   CURVE_RIGHT, (CURVE_LEFT + CURVE_RIGHT) / 2, CURVE_BOTTOM + 44);
 }
 
-typedef void (*draw_function)(const snug_session *session, snug_text *out);
+/* `facts` hold a curve for those who draw it, else NULL. */
+typedef void (*draw_function)(const snug_session *session, const snug_plan_facts *facts,
+                              snug_text *out);
 
 /** What the session's main bucket runs: a step, or the forward program as one. */
 static snug_step_plan shown_step(const snug_session *session)
@@ -176,8 +179,9 @@ static snug_step_plan shown_step(const snug_session *session)
 }
 
 /** One program; of two passes the second below the first. */
-static void arena_picture(const snug_session *session, snug_text *out)
+static void arena_picture(const snug_session *session, const snug_plan_facts *facts, snug_text *out)
 {
+    (void)facts;
     const snug_step_plan step = shown_step(session);
     const snug_graph *graph = &snug_session_main(session)->graph;
     if (step.passes == 1) {
@@ -196,22 +200,24 @@ static void arena_picture(const snug_session *session, snug_text *out)
     snug_text_add(out, "</svg>\n");
 }
 
-static void certificate(const snug_session *session, snug_text *out)
+static void certificate(const snug_session *session, const snug_plan_facts *facts, snug_text *out)
 {
+    (void)facts;
     const snug_step_plan step = shown_step(session);
     snug_certificate_write_step(&step, &snug_session_main(session)->graph, out);
 }
 
 /** Builds a text in memory of its own and writes it, whole or not at all. */
-static snug_status write_text_file(const snug_session *session, const char *path, int64_t bytes,
-                                   draw_function draw, snug_error *err)
+static snug_status write_text_file(const snug_session *session, const snug_plan_facts *facts,
+                                   const char *path, int64_t bytes, draw_function draw,
+                                   snug_error *err)
 {
     snug_status status = SNUG_OK;
     void *memory = NULL;
     snug_text text;
     SNUG_TRY(snug_heap_map(SNUG_CATEGORY_RUNTIME, bytes, false, &memory, err));
     snug_text_init(&text, memory, bytes);
-    draw(session, &text);
+    draw(session, facts, &text);
     if (text.truncated) {
         SNUG_FAIL_DONE(err, SNUG_CODE_LIMIT, "'%s' would be more than %lld bytes", path,
                        (long long)bytes);
@@ -225,7 +231,9 @@ done:
 
 snug_status snug_session_curve_draw(const snug_session *session, const char *path, snug_error *err)
 {
-    return write_text_file(session, path, CURVE_BYTES, curve_picture, err);
+    snug_plan_facts facts;
+    SNUG_TRY(snug_session_plan_curve(session, &facts, err));
+    return write_text_file(session, &facts, path, CURVE_BYTES, curve_picture, err);
 }
 
 snug_status snug_session_picture(const snug_session *session, const char *path, snug_error *err)
@@ -233,7 +241,7 @@ snug_status snug_session_picture(const snug_session *session, const char *path, 
     const snug_step_plan step = shown_step(session);
     const int64_t bytes =
         (256 << 10) + 1024 * (step.measure.buffer_count + step.train.buffer_count);
-    return write_text_file(session, path, bytes, arena_picture, err);
+    return write_text_file(session, NULL, path, bytes, arena_picture, err);
 }
 
 snug_status snug_session_certificate_save(const snug_session *session, const char *path,
@@ -241,7 +249,7 @@ snug_status snug_session_certificate_save(const snug_session *session, const cha
 {
     const snug_step_plan step = shown_step(session);
     const int64_t bytes = snug_certificate_step_bytes(&step, &snug_session_main(session)->graph);
-    return write_text_file(session, path, bytes, certificate, err);
+    return write_text_file(session, NULL, path, bytes, certificate, err);
 }
 
 snug_status snug_session_certificate_check(snug_session *session, const char *path, snug_error *err)

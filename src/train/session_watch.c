@@ -112,9 +112,11 @@ static snug_status shrink(snug_session *session, snug_error *err)
     const long long micro_batch = (long long)snug_session_program(session)->micro_batch;
     snug_text_init(&line, text, sizeof text);
     snug_text_init(&words, said, sizeof said);
-    snug_text_add(&line, "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)",
+    const bool twice = session->has_train && snug_session_main(session)->step.passes > 1;
+    snug_text_add(&line,
+                  "a smaller plan: %s instead of %s, micro-batch %lld, %sthe same result (%s)",
                   snug_size_text(session->now_peak_bytes, to), snug_size_text(before, from),
-                  micro_batch, session->watch->pressure.reason);
+                  micro_batch, twice ? "two passes, " : "", session->watch->pressure.reason);
     snug_text_say(&words,
                   "a smaller plan: %s instead of %s, micro-batch %lld, the same result (%s)", to,
                   from, micro_batch, session->watch->pressure.words);

@@ -250,6 +250,39 @@ static void the_exact_search_knows_when_it_is_done(void **unused)
     }
 }
 
+/* What shares a position with all others takes bytes of its own at the bottom, whoever else is
+ * there. */
+static void what_meets_all_others_lies_below(void **unused)
+{
+    enum { COUNT = 60, LONG = 3 };
+    static snug_extent e[COUNT];
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        snug_error err = {0};
+        snug_arena arena;
+        int64_t height = 0;
+        int64_t bound = 0;
+        int64_t below = 0;
+        snug_arena_init(&arena, "offsets", block, sizeof block);
+        random_extents(seed, COUNT, 40, 13, e);
+        for (int32_t k = 0; k < LONG; k++) {
+            e[k * 20].first = k == 0 ? 0 : 12; /* Nothing ends before: it is made so below. */
+            e[k * 20].last = 60;
+            below += e[k * 20].bytes;
+        }
+        for (int32_t i = 0; i < COUNT; i++) {
+            e[i].last = e[i].last < 12 ? 12 : e[i].last;
+        }
+        CHECK_OK(snug_offsets_bound(e, COUNT, &arena, &bound, &err));
+        CHECK_OK(snug_offsets_pack(e, COUNT, SNUG_PACKING_THOROUGH, &arena, &height, &err));
+        CHECK(arena.used_bytes == 0 && height >= bound);
+        check_valid(e, COUNT, height);
+        for (int32_t k = 0; k < LONG; k++) {
+            CHECK(e[k * 20].offset + e[k * 20].bytes <= below);
+        }
+    }
+}
+
 static void nothing_takes_nothing(void **unused)
 {
     snug_error err = {0};
@@ -284,6 +317,7 @@ int main(void)
         cmocka_unit_test(small_cases_reach_the_optimum),
         cmocka_unit_test(hard_cases_beat_the_best_greedy),
         cmocka_unit_test(the_exact_search_knows_when_it_is_done),
+        cmocka_unit_test(what_meets_all_others_lies_below),
         cmocka_unit_test(nothing_takes_nothing),
         cmocka_unit_test(a_full_arena_is_a_limit),
     };

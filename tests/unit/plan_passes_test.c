@@ -137,26 +137,33 @@ static void a_memo_changes_no_program(void **unused)
     (void)unused;
     open_case(&p, true, 1.0);
     snug_heap_arena_init(&kept, "kept", SNUG_CATEGORY_RUNTIME, 1 << 18);
-    snug_plan_memo memo = {.arena = &kept};
+    /* With a curve asked for, and without. */
+    snug_plan_memo memos[2] = {{.arena = &kept}, {.arena = &kept}};
     CHECK_OK(make(&p, SNUG_PASSES_AUTO, 0, &plan, &all, &err));
     for (int32_t k = -1; k <= BUDGETS; k++) {
         const int64_t low = all.minimum_arena_bytes;
         const int64_t budget = low + (all.unlimited_arena_bytes - low) * k / BUDGETS;
         const snug_status expected = make(&p, SNUG_PASSES_AUTO, budget, &plan, &facts[0], &err);
         CHECK(expected == (k < 0 ? SNUG_CODE_BUDGET : SNUG_OK));
-        for (int32_t brief = 0; brief < 2; brief++) {
+        for (int32_t way = 0; way < 4; way++) {
+            /* Without a curve the brief request is first: it searches the least. */
+            const bool curveless = way >= 2;
+            const bool brief = way == 1 || way == 2;
+            snug_plan_memo *memo = &memos[curveless ? 1 : 0];
             const snug_plan_request request = {.graph = &p.model.graph,
                                                .batch = BATCH,
                                                .threads = 2,
                                                .scratch = &p.scratch,
-                                               .memo = &memo,
-                                               .brief = brief == 1,
+                                               .memo = memo,
+                                               .brief = brief,
+                                               .curveless = curveless,
                                                .budget_bytes = budget};
             CHECK(snug_plan_make_step(&request, SNUG_PASSES_AUTO, 0, &p.arena, &other, &facts[1],
                                       &err) == expected);
-            CHECK(memo.segments == NULL && p.scratch.used_bytes == 0);
-            CHECK(brief == 1 || facts[1].minimum_arena_bytes == facts[0].minimum_arena_bytes);
-            CHECK(brief == 1 || facts[1].point_count == facts[0].point_count);
+            CHECK(memo->segments == NULL && p.scratch.used_bytes == 0);
+            CHECK(brief || facts[1].minimum_arena_bytes == facts[0].minimum_arena_bytes);
+            CHECK(brief || facts[1].unlimited_seconds <= facts[0].unlimited_seconds);
+            CHECK(brief || facts[1].point_count == (curveless ? 0 : facts[0].point_count));
             if (expected == SNUG_OK) {
                 CHECK(other.passes == plan.passes);
                 check_same_program(&other.train, &plan.train);
@@ -164,7 +171,8 @@ static void a_memo_changes_no_program(void **unused)
             }
         }
     }
-    CHECK(memo.fronts[SNUG_PLAN_TRAIN] != NULL && memo.fronts[SNUG_PLAN_APPLY] != NULL);
+    CHECK(memos[0].fronts[SNUG_PLAN_TRAIN] != NULL && memos[0].fronts[SNUG_PLAN_APPLY] != NULL);
+    CHECK(memos[1].fronts[SNUG_PLAN_TRAIN] != NULL && memos[1].fronts[SNUG_PLAN_APPLY] != NULL);
     snug_heap_arena_deinit(&kept, SNUG_CATEGORY_RUNTIME);
     close_case(&p);
 }
