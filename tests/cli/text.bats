@@ -138,6 +138,65 @@ few() {
   says "model.safetensors"
 }
 
+@test "rows that are no rows are said in one line" {
+  plan="plan text model.path=texts/model model.pretrained=false data.max_length=64"
+  refuse() { # FILE MESSAGE; the file is written beforehand
+    # shellcheck disable=SC2086
+    snug $plan data.path="$1"
+    complains 1 "$1: $2"
+  }
+  { printf '{"label":"good","text":' && head -c 100000 /dev/zero | tr '\0' '[' && echo; } >deep.jsonl
+  refuse deep.jsonl "line 1: JSON is nested deeper than 64"
+  printf '{"label":"good","text":"a"}\n{"label":"bad","text":"\\ud800"}\n' >half.jsonl
+  refuse half.jsonl "line 2: JSON has an escape at byte 23 that is no character"
+  printf '{"label":"good","text":"a"}\n{"text":"b"}\n' >field.jsonl
+  refuse field.jsonl "line 2: no field 'label'"
+  printf '[{"label":"good","text":"a"}]\n' >array.jsonl
+  refuse array.jsonl "line 1: a JSON array"
+  { printf '{"label":"good","text":"a"}\n{"label":"bad","text":"' && head -c 50000000 /dev/zero | tr '\0' a &&
+    echo '"}'; } >long.jsonl
+  refuse long.jsonl "line 2 is longer than 1048576 bytes"
+  rm long.jsonl
+  printf 'label,text\ngood,a\nbad,"open\n' >quote.csv
+  refuse quote.csv "line 3: a quote that does not end"
+  yes 'more,lines' | head -200000 >>quote.csv
+  refuse quote.csv "line 3 is longer than 1048576 bytes, in a quote that did not end by then"
+  printf 'label,text\ngood,a\nbad\n' >short.csv
+  refuse short.csv "line 3 has 1 field; the first row has 2"
+  printf 'label,text\ngood,a\0b\n' >zero.csv
+  refuse zero.csv "line 2, byte 7: a zero byte"
+  printf 'label,text\n' >header.csv
+  refuse header.csv "there is a header but no row"
+  printf '\xff\xfel\0a\0' >wide.csv
+  refuse wide.csv "the text is UTF-16"
+  printf 'label,text\n,one\ngood,two\n' >label.csv
+  refuse label.csv "line 2: the label is empty"
+  mkdir folder.csv
+  # shellcheck disable=SC2086
+  snug $plan data.path=folder.csv
+  complains 1 "'folder.csv' holds no train.csv"
+}
+
+@test "weights that are none are said in one line" {
+  # shellcheck disable=SC2046
+  snug train $(few) --out run -q
+  expect 0
+  cp -rL run/checkpoints/last model
+  refuse() { # MESSAGE
+    snug train text data.path=texts model.path=model data.max_length=64 --out none --quiet
+    complains 1 "$1"
+  }
+  truncate -s 20000 model/model.safetensors
+  refuse "model/model.safetensors: tensor 'bert.embeddings.word_embeddings.weight'"
+  : >model/model.safetensors
+  refuse "model/model.safetensors: 0 bytes are too few for a safetensors file"
+  printf '\xff\xff\xff\xff\xff\xff\xff\x7f{}' >model/model.safetensors
+  refuse "model/model.safetensors: the header claims 9223372036854775807 bytes, but 2 follow"
+  rm model/model.safetensors
+  mkdir model/model.safetensors
+  refuse "'model' holds neither model.safetensors nor model.safetensors.index.json"
+}
+
 @test "the confusion is drawn" {
   printf 'label,text\n' >named.csv
   for i in $(seq 40); do

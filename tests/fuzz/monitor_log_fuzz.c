@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "monitor/verdict.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
 
-enum { BYTES_MAX = 32 << 10 };
+/* Judging is arithmetic on what was read and takes much longer: only some inputs are judged. */
+enum { BYTES_MAX = 32 << 10, JUDGED_OF = 64 };
 
 static snug_log fast, strict;
 static snug_log_reader reader;
@@ -59,7 +61,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
         memcmp(&fast.series, &strict.series, sizeof fast.series) != 0) {
         abort();
     }
-    if (first == SNUG_OK) {
+    if (first == SNUG_OK && snug_hash64(data, (int64_t)bytes, 0) % JUDGED_OF == 0) {
         snug_verdict_find(&fast, 0, &verdict);
     }
     /* And with whatever stands first in the file. */

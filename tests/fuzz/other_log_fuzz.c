@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "monitor/log_unpack.h"
 #include "monitor/verdict.h"
 
@@ -11,7 +12,13 @@ static snug_log log_read;
 static snug_log_reader reader;
 static snug_verdict verdict;
 
-static void read_with(const char *header, const char *text, int64_t bytes)
+/*
+ * Judging is arithmetic on what was read and takes a hundred times as long as the reading: one
+ * input in JUDGED_OF is judged, which one its own bytes say.
+ */
+enum { JUDGED_OF = 64 };
+
+static void read_with(const char *header, const char *text, int64_t bytes, bool judge)
 {
     snug_error err = {0};
     snug_log_reader_init(&reader, &log_read);
@@ -19,9 +26,15 @@ static void read_with(const char *header, const char *text, int64_t bytes)
     for (int64_t at = 0; at < bytes; at += 97) {
         snug_log_reader_feed(&reader, text + at, bytes - at < 97 ? bytes - at : 97);
     }
-    if (snug_log_reader_finish(&reader, &err) == SNUG_OK) {
+    if (snug_log_reader_finish(&reader, &err) != SNUG_OK) {
+        return;
+    }
+    if (log_read.series.bin_count > SNUG_SERIES_BINS_MAX) {
+        abort();
+    }
+    if (judge) {
         snug_verdict_find(&log_read, 1 << 30, &verdict);
-        if (log_read.series.bin_count > SNUG_SERIES_BINS_MAX || verdict.sentence[0] == '\0') {
+        if (verdict.sentence[0] == '\0') {
             abort();
         }
     }
@@ -52,11 +65,13 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes)
 {
     const char *text = (const char *)data;
     static const char *const headers[] = {
-        "", "MEM 1.0 1.0\n", "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n",
+        "MEM 1.0 1.0\n", "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n",
         "elapsed_time,nproc,cpu,mem_real,mem_virtual\n", "Time\tpss\trss\twtime\n"};
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
-        read_with(headers[i], text, (int64_t)bytes);
-    }
+    const uint64_t hash = snug_hash64(data, (int64_t)bytes, 0);
+    const bool judge = hash % JUDGED_OF == 0;
+    /* As it stands, and below one of the headers. */
+    read_with("", text, (int64_t)bytes, judge);
+    read_with(headers[hash / JUDGED_OF % SNUG_COUNT(headers)], text, (int64_t)bytes, judge);
     unpack(SNUG_LOG_GZIP, data, (int64_t)bytes);
     unpack(SNUG_LOG_ZSTD, data, (int64_t)bytes);
     return 0;

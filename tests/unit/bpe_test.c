@@ -1,14 +1,6 @@
-#include "check.h"
+#include "tokenizer_case.h"
 
 #include <unistd.h>
-
-#include "data/token/tokenizer.h"
-#include "sys/file.h"
-#include "sys/heap.h"
-
-enum { ARENA_BYTES = 4 << 20, IDS_MAX = 64 };
-static _Alignas(SNUG_ALIGN) unsigned char block[ARENA_BYTES];
-static int32_t ids[IDS_MAX];
 
 #define SPLITTER(more) "\"pre_tokenizer\":{\"type\":\"ByteLevel\"" more "}"
 #define PLAIN SPLITTER(",\"add_prefix_space\":false")
@@ -21,31 +13,17 @@ static int32_t ids[IDS_MAX];
     "\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"<s>\",0],\"sep\":[\"</s>\",1]}"
 #define SMALL "{" PLAIN "," ROBERTA "," MODEL(VOCABULARY, MERGES) "}"
 
-static snug_tokenizer *open_text(const char *text, snug_arena *arena)
-{
-    snug_error err = {0};
-    snug_tokenizer *out = NULL;
-    snug_arena_init(arena, "test", block, ARENA_BYTES);
-    CHECK_OK(snug_tokenizer_open_json("x.json", text, (int64_t)strlen(text), arena, &out, &err));
-    return out;
-}
-
 static void ids_are(const snug_tokenizer *tokenizer, const char *text, const int32_t *wanted,
                     int64_t wanted_count)
 {
-    snug_error err = {0};
-    int64_t count = -1;
-    CHECK_OK(
-        snug_tokenizer_encode(tokenizer, text, (int64_t)strlen(text), ids, IDS_MAX, &count, &err));
-    assert_int_equal(count, wanted_count);
-    CHECK(memcmp(ids, wanted, (size_t)count * sizeof ids[0]) == 0);
+    tokenizer_ids_are(tokenizer, text, (int64_t)strlen(text), wanted, wanted_count);
 }
 
 static void merges_go_by_rank_then_from_the_left(void **state)
 {
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = tokenizer_open_text(SMALL, &arena);
     const snug_tokenizer_facts *facts = snug_tokenizer_facts_of(tokenizer);
     CHECK(strcmp(facts->type, "BPE") == 0 && facts->merge_count == 3 && !facts->prefix_blank);
     CHECK(facts->vocabulary_size == 9 && facts->token_count == 9 && facts->added_count == 0);
@@ -74,8 +52,8 @@ static void unknown_bytes_become_one_token_or_many(void **state)
     static const int32_t each[] = {1, 0, 0, 1}, fused[] = {1, 0, 1};
     snug_arena arena;
     SNUG_UNUSED(state);
-    ids_are(open_text(files[0], &arena), "axya", each, 4);
-    ids_are(open_text(files[1], &arena), "axya", fused, 3);
+    ids_are(tokenizer_open_text(files[0], &arena), "axya", each, 4);
+    ids_are(tokenizer_open_text(files[1], &arena), "axya", fused, 3);
 }
 
 static void a_prefix_blank_stands_before_every_part(void **state)
@@ -83,10 +61,10 @@ static void a_prefix_blank_stands_before_every_part(void **state)
     static const int32_t wanted[] = {7, 9, 7, 9, 7};
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer =
-        open_text("{\"added_tokens\":[{\"id\":9,\"content\":\"<m>\",\"lstrip\":true}]," SPLITTER(
-                      "") "," MODEL(VOCABULARY, MERGES) "}",
-                  &arena);
+    const snug_tokenizer *tokenizer = tokenizer_open_text(
+        "{\"added_tokens\":[{\"id\":9,\"content\":\"<m>\",\"lstrip\":true}]," SPLITTER(
+            "") "," MODEL(VOCABULARY, MERGES) "}",
+        &arena);
     CHECK(snug_tokenizer_facts_of(tokenizer)->prefix_blank);
     CHECK(snug_tokenizer_facts_of(tokenizer)->start_id == -1);
     ids_are(tokenizer, "ab \t<m> ab\xe3\x80\x80<m>ab", wanted, 5);
@@ -94,35 +72,19 @@ static void a_prefix_blank_stands_before_every_part(void **state)
 
 static void broken_utf8_is_named_with_its_byte(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *place;
-    } cases[] = {{"ab\xff", "byte 2 is 0xff"},
-                 {"\xe4\xb8", "byte 0 is 0xe4"},
-                 {"a \xc0\xaf", "byte 2 is 0xc0"},
-                 {"  \x80", "byte 2 is 0x80"},
-                 {"ab\xed\xa0\x80", "byte 2 is 0xed"}};
+    static const tokenizer_broken cases[] = {{"ab\xff", "byte 2 is 0xff"},
+                                             {"\xe4\xb8", "byte 0 is 0xe4"},
+                                             {"a \xc0\xaf", "byte 2 is 0xc0"},
+                                             {"  \x80", "byte 2 is 0x80"},
+                                             {"ab\xed\xa0\x80", "byte 2 is 0xed"}};
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
-    for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
-        snug_error err = {0};
-        int64_t count = -1;
-        const int64_t bytes = (int64_t)strlen(cases[i].text);
-        CHECK_FAILS(
-            snug_tokenizer_encode(tokenizer, cases[i].text, bytes, ids, IDS_MAX, &count, &err),
-            SNUG_CODE_FORMAT);
-        CHECK(strstr(err.message, cases[i].place) != NULL && count == -1);
-    }
+    tokenizer_names_bytes(tokenizer_open_text(SMALL, &arena), cases, SNUG_COUNT(cases));
 }
 
 static void a_bad_file_is_one_line(void **state)
 {
-    static const struct {
-        const char *text;
-        snug_status code;
-        const char *says;
-    } cases[] = {
+    static const tokenizer_refusal cases[] = {
         {"{" PLAIN "," MODEL("\"a\":0", "\"a b\"") "}", SNUG_CODE_FORMAT,
          "merge 1 needs token 'b'"},
         {"{" PLAIN "," MODEL("\"a\":0,\"b\":1", "\"a b\"") "}", SNUG_CODE_FORMAT,
@@ -166,20 +128,7 @@ static void a_bad_file_is_one_line(void **state)
          SNUG_CODE_FORMAT, "list of processors"},
     };
     SNUG_UNUSED(state);
-    for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        const int64_t bytes = (int64_t)strlen(cases[i].text);
-        snug_arena_init(&arena, "test", block, ARENA_BYTES);
-        CHECK_FAILS(snug_tokenizer_open_json("x.json", cases[i].text, bytes, &arena, &out, &err),
-                    cases[i].code);
-        if (strstr(err.message, cases[i].says) == NULL || strchr(err.message, '\n') != NULL) {
-            print_error("case %lld says: %s\n", (long long)i, err.message);
-            fail();
-        }
-        CHECK(out == NULL && arena.used_bytes == 0);
-    }
+    tokenizer_refuses(cases, SNUG_COUNT(cases));
 }
 
 static void of_equal_merges_the_last_counts(void **state)
@@ -187,62 +136,28 @@ static void of_equal_merges_the_last_counts(void **state)
     static const int32_t wanted[] = {2, 5};
     snug_arena arena;
     SNUG_UNUSED(state);
-    ids_are(open_text("{" PLAIN "," MODEL("\"x\":1,\"a\":2,\"b\":3,\"ab\":4,\"bb\":5",
-                                          "\"a b\",\"b b\",\"a b\"") "}",
-                      &arena),
+    ids_are(tokenizer_open_text("{" PLAIN "," MODEL("\"x\":1,\"a\":2,\"b\":3,\"ab\":4,\"bb\":5",
+                                                    "\"a b\",\"b b\",\"a b\"") "}",
+                                &arena),
             "abb", wanted, 2);
 }
 
 static void every_request_may_fail(void **state)
 {
-    bool failed = true;
-    int64_t n = 0;
     SNUG_UNUSED(state);
-    while (failed) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        snug_arena_init(&arena, "test", block, ARENA_BYTES);
-        snug_heap_fail_at(++n);
-        failed = snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err) !=
-                 SNUG_OK;
-        snug_heap_fail_at(0);
-        CHECK(!failed || (err.code == SNUG_CODE_MEMORY && out == NULL && arena.used_bytes == 0));
-    }
-    CHECK(n > 1);
-    for (int64_t bytes = 0; bytes < 1 << 14; bytes += 256) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        snug_arena_init(&arena, "test", block, bytes);
-        if (snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err) !=
-            SNUG_OK) {
-            CHECK(err.code == SNUG_CODE_LIMIT && out == NULL && arena.used_bytes == 0);
-        }
-    }
+    tokenizer_survives(SMALL, 1 << 14);
 }
 
 /* ---- Folders ---- */
-
-static void put_file(const char *folder, const char *name, const char *text)
-{
-    char path[SNUG_PATH_BYTES];
-    snug_error err = {0};
-    CHECK_OK(snug_path_join(folder, name, path, &err));
-    CHECK_OK(snug_file_write_all(path, text, (int64_t)strlen(text), &err));
-}
 
 static void refused(const char *folder, snug_status code, const char *says)
 {
     snug_arena arena;
     snug_error err = {0};
     snug_tokenizer *out = NULL;
-    snug_arena_init(&arena, "test", block, ARENA_BYTES);
+    tokenizer_arena(&arena);
     CHECK_FAILS(snug_tokenizer_open(folder, &arena, &out, &err), code);
-    if (strstr(err.message, says) == NULL || strchr(err.message, '\n') != NULL) {
-        print_error("'%s' is not in: %s\n", says, err.message);
-        fail();
-    }
+    tokenizer_says(&err, says);
     CHECK(out == NULL && arena.used_bytes == 0);
 }
 
@@ -255,31 +170,32 @@ static void two_files_are_a_tokenizer(void **state)
     SNUG_UNUSED(state);
     (void)snprintf(folder, sizeof folder, "bpe_test.%ld", (long)getpid());
     CHECK_OK(snug_folder_make(folder, &err));
-    put_file(folder, "vocab.json", "{" VOCABULARY ",\"<pad>\":9}");
+    tokenizer_put_file(folder, "vocab.json", "{" VOCABULARY ",\"<pad>\":9}");
     refused(folder, SNUG_CODE_NOT_FOUND, "no merges.txt");
-    put_file(folder, "merges.txt", "#version: 0.2\na b\r\nab ab\n\xc4\xa0 ab\n");
-    snug_arena_init(&arena, "test", block, ARENA_BYTES);
+    tokenizer_put_file(folder, "merges.txt", "#version: 0.2\na b\r\nab ab\n\xc4\xa0 ab\n");
+    tokenizer_arena(&arena);
     CHECK_OK(snug_tokenizer_open(folder, &arena, &out, &err));
     const snug_tokenizer_facts *facts = snug_tokenizer_facts_of(out);
     CHECK(facts->start_id == 0 && facts->end_id == 1 && facts->padding_id == 9);
     CHECK(facts->merge_count == 3 && !facts->prefix_blank && facts->added_count == 3);
     static const int32_t wanted[] = {9, 5, 0};
     ids_are(out, "<pad>abab<s>", wanted, 3);
-    put_file(folder, "tokenizer_config.json", "{\"add_prefix_space\":true,\"pad_token\":\"ba\"}");
-    snug_arena_init(&arena, "test", block, ARENA_BYTES);
+    tokenizer_put_file(folder, "tokenizer_config.json",
+                       "{\"add_prefix_space\":true,\"pad_token\":\"ba\"}");
+    tokenizer_arena(&arena);
     CHECK_OK(snug_tokenizer_open(folder, &arena, &out, &err));
     facts = snug_tokenizer_facts_of(out);
     CHECK(facts->prefix_blank && facts->padding_id == 8);
-    put_file(folder, "merges.txt", "a b\n\nab ab\n");
+    tokenizer_put_file(folder, "merges.txt", "a b\n\nab ab\n");
     refused(folder, SNUG_CODE_FORMAT, "line 2, '', is no merge");
-    put_file(folder, "merges.txt", "a q\n");
+    tokenizer_put_file(folder, "merges.txt", "a q\n");
     refused(folder, SNUG_CODE_FORMAT, "merge 1 needs token 'q'");
-    put_file(folder, "vocab.json", "[]");
+    tokenizer_put_file(folder, "vocab.json", "[]");
     refused(folder, SNUG_CODE_UNSUPPORTED, "vocab.json");
-    put_file(folder, "vocab.json", "7");
+    tokenizer_put_file(folder, "vocab.json", "7");
     refused(folder, SNUG_CODE_FORMAT, "one object");
     /* 100 MB of nothing, by its size; 50 MB of rubbish, by its first byte. */
-    put_file(folder, "tokenizer.json", "\x01");
+    tokenizer_put_file(folder, "tokenizer.json", "\x01");
     CHECK_OK(snug_path_join(folder, "tokenizer.json", path, &err));
     CHECK(truncate(path, 100 * 1000 * 1000) == 0);
     refused(folder, SNUG_CODE_LIMIT, "tokenizer.json");

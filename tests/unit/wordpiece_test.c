@@ -1,45 +1,19 @@
-#include "check.h"
+#include "tokenizer_case.h"
 
 #include <unistd.h>
 
 #include "data/token/token_trie.h"
-#include "data/token/tokenizer.h"
-#include "sys/file.h"
-#include "sys/heap.h"
-
-enum { ARENA_BYTES = 4 << 20, IDS_MAX = 64 };
-static _Alignas(SNUG_ALIGN) unsigned char block[ARENA_BYTES];
-static int32_t ids[IDS_MAX];
 
 #define SPLITTER "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
 #define SPECIALS "\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2,\"[SEP]\":3"
 #define VOCABULARY(more) "\"model\":{\"vocab\":{" SPECIALS more "}}"
 #define SMALL "{" SPLITTER "," VOCABULARY(",\"a\":4,\"##b\":5,\"##bc\":6,\"[MASK]\":7") "}"
 
-static snug_tokenizer *open_text(const char *text, snug_arena *arena)
-{
-    snug_error err = {0};
-    snug_tokenizer *out = NULL;
-    snug_arena_init(arena, "test", block, ARENA_BYTES);
-    CHECK_OK(snug_tokenizer_open_json("x.json", text, (int64_t)strlen(text), arena, &out, &err));
-    return out;
-}
-
-static void ids_are(const snug_tokenizer *tokenizer, const char *text, int64_t bytes,
-                    const int32_t *wanted, int64_t wanted_count)
-{
-    snug_error err = {0};
-    int64_t count = -1;
-    CHECK_OK(snug_tokenizer_encode(tokenizer, text, bytes, ids, IDS_MAX, &count, &err));
-    assert_int_equal(count, wanted_count);
-    CHECK(memcmp(ids, wanted, (size_t)count * sizeof ids[0]) == 0);
-}
-
 static void facts_say_what_the_file_says(void **state)
 {
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = tokenizer_open_text(SMALL, &arena);
     const snug_tokenizer_facts *facts = snug_tokenizer_facts_of(tokenizer);
     CHECK(facts->vocabulary_size == 8 && facts->token_count == 8 && facts->added_count == 5);
     CHECK(facts->padding_id == 0 && facts->unknown_id == 1 && facts->start_id == 2);
@@ -49,7 +23,7 @@ static void facts_say_what_the_file_says(void **state)
     static const int32_t pieces[] = {4, 6, 4, 5, 1, 7};
     static const char text[] = "Abc \xc3\x81"
                                "b ac[MASK]";
-    ids_are(tokenizer, text, sizeof text - 1, pieces, 6);
+    tokenizer_ids_are(tokenizer, text, sizeof text - 1, pieces, 6);
 }
 
 static void single_and_pair_are_cut_to_the_length(void **state)
@@ -59,52 +33,45 @@ static void single_and_pair_are_cut_to_the_length(void **state)
     int64_t count = 0;
     int64_t first = 0;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = tokenizer_open_text(SMALL, &arena);
     for (int64_t length = 2; length < 8; length++) {
-        ids[length] = -7;
-        CHECK_OK(snug_tokenizer_single(tokenizer, "a a a", 5, ids, length, &count, &err));
-        CHECK(count == (length < 5 ? length : 5) && ids[0] == 2 && ids[count - 1] == 3);
-        CHECK(ids[length] == -7);
+        tokenizer_ids[length] = -7;
+        CHECK_OK(snug_tokenizer_single(tokenizer, "a a a", 5, tokenizer_ids, length, &count, &err));
+        CHECK(count == (length < 5 ? length : 5) && tokenizer_ids[0] == 2 &&
+              tokenizer_ids[count - 1] == 3);
+        CHECK(tokenizer_ids[length] == -7);
     }
-    CHECK_OK(snug_tokenizer_pair(tokenizer, "a a a a", 7, "ab", 2, ids, 7, &first, &count, &err));
+    CHECK_OK(snug_tokenizer_pair(tokenizer, "a a a a", 7, "ab", 2, tokenizer_ids, 7, &first, &count,
+                                 &err));
     static const int32_t pair[] = {2, 4, 4, 3, 4, 5, 3};
-    CHECK(count == 7 && first == 4 && memcmp(ids, pair, sizeof pair) == 0);
+    CHECK(count == 7 && first == 4 && memcmp(tokenizer_ids, pair, sizeof pair) == 0);
     count = -1;
-    CHECK_FAILS(snug_tokenizer_single(tokenizer, "a", 1, ids, 1, &count, &err), SNUG_CODE_USAGE);
-    CHECK_FAILS(snug_tokenizer_pair(tokenizer, "a", 1, "a", 1, ids, 2, &first, &count, &err),
+    CHECK_FAILS(snug_tokenizer_single(tokenizer, "a", 1, tokenizer_ids, 1, &count, &err),
                 SNUG_CODE_USAGE);
+    CHECK_FAILS(
+        snug_tokenizer_pair(tokenizer, "a", 1, "a", 1, tokenizer_ids, 2, &first, &count, &err),
+        SNUG_CODE_USAGE);
     CHECK(count == -1);
 }
 
 static void broken_utf8_is_named_with_its_byte(void **state)
 {
-    static const struct {
-        const char *text;
-        const char *place;
-    } cases[] = {{"ab\xff", "byte 2 is 0xff"},
-                 {"\xe4\xb8", "byte 0 is 0xe4"},
-                 {"a \xc0\xaf", "byte 2 is 0xc0"},
-                 {"\xed\xa0\x80", "byte 0 is 0xed"},
-                 {"\xe4\xb8\xad\xe0\x80\x80", "byte 3 is 0xe0"},
-                 {"\xf4\x90\x80\x80", "byte 0 is 0xf4"},
-                 {"[MASK]\x80", "byte 6 is 0x80"},
-                 {"\xc3", "byte 0 is 0xc3"}};
+    static const tokenizer_broken cases[] = {{"ab\xff", "byte 2 is 0xff"},
+                                             {"\xe4\xb8", "byte 0 is 0xe4"},
+                                             {"a \xc0\xaf", "byte 2 is 0xc0"},
+                                             {"\xed\xa0\x80", "byte 0 is 0xed"},
+                                             {"\xe4\xb8\xad\xe0\x80\x80", "byte 3 is 0xe0"},
+                                             {"\xf4\x90\x80\x80", "byte 0 is 0xf4"},
+                                             {"[MASK]\x80", "byte 6 is 0x80"},
+                                             {"\xc3", "byte 0 is 0xc3"}};
     snug_arena arena;
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
-    for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
-        snug_error err = {0};
-        int64_t count = -1;
-        const int64_t bytes = (int64_t)strlen(cases[i].text);
-        CHECK_FAILS(
-            snug_tokenizer_encode(tokenizer, cases[i].text, bytes, ids, IDS_MAX, &count, &err),
-            SNUG_CODE_FORMAT);
-        CHECK(strstr(err.message, cases[i].place) != NULL && count == -1);
-    }
+    const snug_tokenizer *tokenizer = tokenizer_open_text(SMALL, &arena);
+    tokenizer_names_bytes(tokenizer, cases, SNUG_COUNT(cases));
     /* Behind the last id that fits nothing is looked at. */
     snug_error err = {0};
     int64_t count = 0;
-    CHECK_OK(snug_tokenizer_encode(tokenizer, "a a \xff", 5, ids, 2, &count, &err));
+    CHECK_OK(snug_tokenizer_encode(tokenizer, "a a \xff", 5, tokenizer_ids, 2, &count, &err));
     CHECK(count == 2);
 }
 
@@ -114,94 +81,75 @@ static void a_word_of_a_mebibyte_is_one_unknown(void **state)
     snug_arena arena;
     static const int32_t wanted[] = {1, 4};
     SNUG_UNUSED(state);
-    const snug_tokenizer *tokenizer = open_text(SMALL, &arena);
+    const snug_tokenizer *tokenizer = tokenizer_open_text(SMALL, &arena);
     char *text = malloc(BYTES + 2);
     CHECK(text != NULL);
     memset(text, 'a', BYTES + 2);
     text[BYTES] = ' ';
-    ids_are(tokenizer, text, BYTES + 2, wanted, 2);
+    tokenizer_ids_are(tokenizer, text, BYTES + 2, wanted, 2);
     for (int64_t i = 0; i + 4 <= BYTES; i += 4) {
         memcpy(text + i, "\xf0\x9f\x98\x80", 4); /* The long way. */
     }
-    ids_are(tokenizer, text, BYTES + 2, wanted, 2);
+    tokenizer_ids_are(tokenizer, text, BYTES + 2, wanted, 2);
     for (int64_t i = 0; i + 4 <= BYTES; i += 4) {
         memcpy(text + i, "\xf0\x9d\x85\xa5", 4); /* Characters that wait for their order. */
     }
-    ids_are(tokenizer, text, BYTES + 2, wanted, 2);
+    tokenizer_ids_are(tokenizer, text, BYTES + 2, wanted, 2);
     free(text);
 }
 
+static const tokenizer_refusal refusals[] = {
+    {"", SNUG_CODE_FORMAT, "x.json"},
+    {"[]", SNUG_CODE_FORMAT, "JSON object"},
+    {"{}", SNUG_CODE_FORMAT, "pre_tokenizer"},
+    {"{" SPLITTER "}", SNUG_CODE_FORMAT, "vocab"},
+    {SMALL "x", SNUG_CODE_FORMAT, "'x'"},
+    {"{" SPLITTER ",\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", SNUG_CODE_UNSUPPORTED, "BPE with"},
+    {"{" SPLITTER ",\"model\":{\"vocab\":[[\"a\",0.5]]}}", SNUG_CODE_UNSUPPORTED, "Unigram"},
+    {"{" SPLITTER ",\"model\":{\"vocab\":{},\"merges\":[]}}", SNUG_CODE_UNSUPPORTED, "BPE with"},
+    {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\"}," VOCABULARY("") "}", SNUG_CODE_UNSUPPORTED,
+     "WordPiece with another pre_tokenizer"},
+    {"{\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", SNUG_CODE_UNSUPPORTED, "Metaspace"},
+    {"{\"normalizer\":{\"type\":\"NFKC\"}}", SNUG_CODE_UNSUPPORTED, "NFKC"},
+    {"{\"post_processor\":{\"type\":\"OtherProcessing\"}}", SNUG_CODE_UNSUPPORTED, "Other"},
+    {"{\"post_processor\":{\"single\":[]}}", SNUG_CODE_UNSUPPORTED, "post_processor"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\":4,\"a\":5") "}", SNUG_CODE_FORMAT, "'a' is there twice"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\":3") "}", SNUG_CODE_FORMAT, "'a' has id 3"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\":-1") "}", SNUG_CODE_FORMAT, "id -1"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\":99999999") "}", SNUG_CODE_FORMAT, "id 99999999"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\":1e2") "}", SNUG_CODE_FORMAT, "integer"},
+    {"{" SPLITTER "," VOCABULARY(",\"a\\u0000\":4") "}", SNUG_CODE_FORMAT, "no character"},
+    {"{" SPLITTER ",\"model\":{\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2}}}", SNUG_CODE_FORMAT,
+     "no '[SEP]'"},
+    {"{" SPLITTER ",\"model\":{\"max_input_chars_per_word\":100000,\"vocab\":{" SPECIALS "}}}",
+     SNUG_CODE_LIMIT, "100000"},
+    {"{\"added_tokens\":[{\"id\":9,\"content\":\"\u0301\",\"normalized\":true}]," SPLITTER
+     "," VOCABULARY("") "}",
+     SNUG_CODE_UNSUPPORTED, "in normalised text"},
+    {"{\"added_tokens\":[{\"id\":9,\"content\":\"B\",\"normalized\":true},{\"id\":10,"
+     "\"content\":\"b\",\"normalized\":true}]," SPLITTER "," VOCABULARY("") "}",
+     SNUG_CODE_FORMAT, "as normalised text"},
+    {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":1}}],"
+     "\"pair\":[]}," SPLITTER "," VOCABULARY("") "}",
+     SNUG_CODE_UNSUPPORTED, "one text"},
+    {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
+     "\"pair\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}]}," SPLITTER "," VOCABULARY("") "}",
+     SNUG_CODE_UNSUPPORTED, "a pair"},
+    {"{\"added_tokens\":[{\"content\":\"b\"}]}", SNUG_CODE_FORMAT, "\"id\""},
+    {"{\"added_tokens\":[{\"id\":1,\"content\":\"b\"}]," SPLITTER "," VOCABULARY("") "}",
+     SNUG_CODE_FORMAT, "added token 'b' has id 1"},
+    {"{\"added_tokens\":[{\"id\":1,\"content\":\"[SEP]\"}]," SPLITTER "," VOCABULARY("") "}",
+     SNUG_CODE_FORMAT, "3 in the vocabulary"},
+    {"{\"added_tokens\":[{\"id\":8,\"content\":\"b\"},{\"id\":8,\"content\":\"b\"}]," SPLITTER
+     "," VOCABULARY("") "}",
+     SNUG_CODE_FORMAT, "added token 'b'"},
+    {"{\"model\":7}", SNUG_CODE_FORMAT, "\"model\" should be an object"},
+};
+
 static void a_bad_tokenizer_json_is_one_line(void **state)
 {
-    static const struct {
-        const char *text;
-        snug_status code;
-        const char *says;
-    } cases[] = {
-        {"", SNUG_CODE_FORMAT, "x.json"},
-        {"[]", SNUG_CODE_FORMAT, "JSON object"},
-        {"{}", SNUG_CODE_FORMAT, "pre_tokenizer"},
-        {"{" SPLITTER "}", SNUG_CODE_FORMAT, "vocab"},
-        {SMALL "x", SNUG_CODE_FORMAT, "'x'"},
-        {"{" SPLITTER ",\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", SNUG_CODE_UNSUPPORTED,
-         "BPE with"},
-        {"{" SPLITTER ",\"model\":{\"vocab\":[[\"a\",0.5]]}}", SNUG_CODE_UNSUPPORTED, "Unigram"},
-        {"{" SPLITTER ",\"model\":{\"vocab\":{},\"merges\":[]}}", SNUG_CODE_UNSUPPORTED,
-         "BPE with"},
-        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\"}," VOCABULARY("") "}", SNUG_CODE_UNSUPPORTED,
-         "WordPiece with another pre_tokenizer"},
-        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", SNUG_CODE_UNSUPPORTED, "Metaspace"},
-        {"{\"normalizer\":{\"type\":\"NFKC\"}}", SNUG_CODE_UNSUPPORTED, "NFKC"},
-        {"{\"post_processor\":{\"type\":\"OtherProcessing\"}}", SNUG_CODE_UNSUPPORTED, "Other"},
-        {"{\"post_processor\":{\"single\":[]}}", SNUG_CODE_UNSUPPORTED, "post_processor"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\":4,\"a\":5") "}", SNUG_CODE_FORMAT,
-         "'a' is there twice"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\":3") "}", SNUG_CODE_FORMAT, "'a' has id 3"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\":-1") "}", SNUG_CODE_FORMAT, "id -1"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\":99999999") "}", SNUG_CODE_FORMAT, "id 99999999"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\":1e2") "}", SNUG_CODE_FORMAT, "integer"},
-        {"{" SPLITTER "," VOCABULARY(",\"a\\u0000\":4") "}", SNUG_CODE_FORMAT, "no character"},
-        {"{" SPLITTER ",\"model\":{\"vocab\":{\"[PAD]\":0,\"[UNK]\":1,\"[CLS]\":2}}}",
-         SNUG_CODE_FORMAT, "no '[SEP]'"},
-        {"{" SPLITTER ",\"model\":{\"max_input_chars_per_word\":100000,\"vocab\":{" SPECIALS "}}}",
-         SNUG_CODE_LIMIT, "100000"},
-        {"{\"added_tokens\":[{\"id\":9,\"content\":\"\u0301\",\"normalized\":true}]," SPLITTER
-         "," VOCABULARY("") "}",
-         SNUG_CODE_UNSUPPORTED, "in normalised text"},
-        {"{\"added_tokens\":[{\"id\":9,\"content\":\"B\",\"normalized\":true},{\"id\":10,"
-         "\"content\":\"b\",\"normalized\":true}]," SPLITTER "," VOCABULARY("") "}",
-         SNUG_CODE_FORMAT, "as normalised text"},
-        {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":1}}],"
-         "\"pair\":[]}," SPLITTER "," VOCABULARY("") "}",
-         SNUG_CODE_UNSUPPORTED, "one text"},
-        {"{\"post_processor\":{\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],"
-         "\"pair\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}]}," SPLITTER "," VOCABULARY("") "}",
-         SNUG_CODE_UNSUPPORTED, "a pair"},
-        {"{\"added_tokens\":[{\"content\":\"b\"}]}", SNUG_CODE_FORMAT, "\"id\""},
-        {"{\"added_tokens\":[{\"id\":1,\"content\":\"b\"}]," SPLITTER "," VOCABULARY("") "}",
-         SNUG_CODE_FORMAT, "added token 'b' has id 1"},
-        {"{\"added_tokens\":[{\"id\":1,\"content\":\"[SEP]\"}]," SPLITTER "," VOCABULARY("") "}",
-         SNUG_CODE_FORMAT, "3 in the vocabulary"},
-        {"{\"added_tokens\":[{\"id\":8,\"content\":\"b\"},{\"id\":8,\"content\":\"b\"}]," SPLITTER
-         "," VOCABULARY("") "}",
-         SNUG_CODE_FORMAT, "added token 'b'"},
-        {"{\"model\":7}", SNUG_CODE_FORMAT, "\"model\" should be an object"},
-    };
     SNUG_UNUSED(state);
-    for (int64_t i = 0; i < SNUG_COUNT(cases); i++) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        const int64_t bytes = (int64_t)strlen(cases[i].text);
-        snug_arena_init(&arena, "test", block, ARENA_BYTES);
-        CHECK_FAILS(snug_tokenizer_open_json("x.json", cases[i].text, bytes, &arena, &out, &err),
-                    cases[i].code);
-        if (strstr(err.message, cases[i].says) == NULL || strchr(err.message, '\n') != NULL) {
-            print_error("case %lld says: %s\n", (long long)i, err.message);
-            fail();
-        }
-        CHECK(out == NULL && arena.used_bytes == 0);
-    }
+    tokenizer_refuses(refusals, SNUG_COUNT(refusals));
 }
 
 static void a_hundred_thousand_brackets_are_refused(void **state)
@@ -214,7 +162,7 @@ static void a_hundred_thousand_brackets_are_refused(void **state)
     SNUG_UNUSED(state);
     memset(text, '[', BYTES);
     memcpy(text, "{\"x\":", 5);
-    snug_arena_init(&arena, "test", block, ARENA_BYTES);
+    tokenizer_arena(&arena);
     CHECK_FAILS(snug_tokenizer_open_json("x.json", text, BYTES, &arena, &out, &err),
                 SNUG_CODE_LIMIT);
     CHECK(strstr(err.message, "deeper") != NULL);
@@ -222,37 +170,8 @@ static void a_hundred_thousand_brackets_are_refused(void **state)
 
 static void every_request_may_fail(void **state)
 {
-    bool failed = true;
-    int64_t n = 0;
     SNUG_UNUSED(state);
-    while (failed) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        snug_heap_usage before, after;
-        snug_arena_init(&arena, "test", block, ARENA_BYTES);
-        snug_heap_usage_read(&before);
-        snug_heap_fail_at(++n);
-        const snug_status status =
-            snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err);
-        snug_heap_fail_at(0);
-        snug_heap_usage_read(&after);
-        failed = status != SNUG_OK;
-        CHECK(!failed || (err.code == SNUG_CODE_MEMORY && out == NULL && arena.used_bytes == 0));
-        CHECK(memcmp(before.current_bytes, after.current_bytes, sizeof before.current_bytes) == 0);
-    }
-    CHECK(n > 1);
-    /* The same for the arena that keeps it. */
-    for (int64_t bytes = 0; bytes < 1 << 16; bytes += 4096) {
-        snug_arena arena;
-        snug_error err = {0};
-        snug_tokenizer *out = NULL;
-        snug_arena_init(&arena, "test", block, bytes);
-        if (snug_tokenizer_open_json("x.json", SMALL, sizeof SMALL - 1, &arena, &out, &err) !=
-            SNUG_OK) {
-            CHECK(err.code == SNUG_CODE_LIMIT && out == NULL && arena.used_bytes == 0);
-        }
-    }
+    tokenizer_survives(SMALL, 1 << 16);
 }
 
 /* ---- Folders ---- */
@@ -265,17 +184,9 @@ typedef struct test_folder {
 static void begin_folder(test_folder *self)
 {
     (void)snprintf(self->path, sizeof self->path, "wordpiece_test.%ld", (long)getpid());
-    snug_arena_init(&self->arena, "test", block, ARENA_BYTES);
+    tokenizer_arena(&self->arena);
     snug_error err = {0};
     CHECK_OK(snug_folder_make(self->path, &err));
-}
-
-static void put_file(const test_folder *self, const char *name, const char *text)
-{
-    char path[SNUG_PATH_BYTES];
-    snug_error err = {0};
-    CHECK_OK(snug_path_join(self->path, name, path, &err));
-    CHECK_OK(snug_file_write_all(path, text, (int64_t)strlen(text), &err));
 }
 
 static const snug_tokenizer_facts *open_folder(test_folder *self, snug_tokenizer **out)
@@ -293,31 +204,31 @@ static void a_folder_is_read_as_transformers_reads_it(void **state)
     SNUG_UNUSED(state);
     begin_folder(&self);
     CHECK_FAILS(snug_tokenizer_open(self.path, &self.arena, &out, &err), SNUG_CODE_NOT_FOUND);
-    put_file(&self, "spiece.model", "");
+    tokenizer_put_file(self.path, "spiece.model", "");
     CHECK_FAILS(snug_tokenizer_open(self.path, &self.arena, &out, &err), SNUG_CODE_UNSUPPORTED);
-    put_file(&self, "vocab.txt", "[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n\na\nA\na");
+    tokenizer_put_file(self.path, "vocab.txt", "[PAD]\r\n[UNK]\n[CLS]\n[SEP]\n\na\nA\na");
     const snug_tokenizer_facts *facts = open_folder(&self, &out);
     CHECK(facts->vocabulary_size == 8 && facts->lower_case && facts->mask_id == -1);
     static const int32_t last[] = {7, 7};
-    ids_are(out, "a A", 3, last, 2); /* The last of equal lines counts. */
-    put_file(
-        &self, "tokenizer_config.json",
+    tokenizer_ids_are(out, "a A", 3, last, 2); /* The last of equal lines counts. */
+    tokenizer_put_file(
+        self.path, "tokenizer_config.json",
         "{\"do_lower_case\":false,\"tokenize_chinese_chars\":false,\"mask_token\":{\"content\":"
         "\"<m>\"},\"added_tokens_decoder\":{\"9\":{\"content\":\"<m>\"}}}");
     facts = open_folder(&self, &out);
     CHECK(!facts->lower_case && !facts->strip_accents && !facts->chinese_apart);
     CHECK(facts->mask_id == 9 && facts->vocabulary_size == 10);
     static const int32_t mixed[] = {7, 6, 9};
-    ids_are(out, "a A<m>", 6, mixed, 3);
+    tokenizer_ids_are(out, "a A<m>", 6, mixed, 3);
     /* tokenizer.json goes first; its switches count unless the other names a class of BERT. */
-    put_file(&self, "tokenizer.json", SMALL);
+    tokenizer_put_file(self.path, "tokenizer.json", SMALL);
     facts = open_folder(&self, &out);
     CHECK(facts->lower_case && facts->vocabulary_size == 8);
-    put_file(&self, "tokenizer_config.json",
-             "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false}");
+    tokenizer_put_file(self.path, "tokenizer_config.json",
+                       "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false}");
     facts = open_folder(&self, &out);
     CHECK(!facts->lower_case && facts->chinese_apart);
-    put_file(&self, "vocab.txt", "[PAD]\n[UNK]\n\xff");
+    tokenizer_put_file(self.path, "vocab.txt", "[PAD]\n[UNK]\n\xff");
     char path[SNUG_PATH_BYTES];
     CHECK_OK(snug_path_join(self.path, "vocab.txt", path, &err));
     CHECK_FAILS(snug_tokenizer_open(path, &self.arena, &out, &err), SNUG_CODE_FORMAT);
@@ -370,7 +281,7 @@ static void every_word_is_found_and_no_other(void **state)
         snug_token_trie trie = {0};
         int64_t twin = -2;
         int64_t ends = 0;
-        snug_arena_init(&arena, "test", block, ARENA_BYTES);
+        tokenizer_arena(&arena);
         snug_arena_init(&scratch, "scratch", scratch_block, sizeof scratch_block);
         if (shape == 0) {
             make_chains();

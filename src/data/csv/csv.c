@@ -204,6 +204,11 @@ static snug_status take_some(snug_csv_reader *reader, scan *at, bool *out_done, 
     snug_byte_stream *stream = &reader->stream;
     /* Each byte read leaves at most one in the record; the last field's zero is one more. */
     const int64_t room = SNUG_CSV_LINE_BYTES_MAX - 1 - at->bytes;
+    if (room == 0 && at->place == QUOTED) {
+        return SNUG_FAIL(err, SNUG_CODE_LIMIT,
+                         "line %lld is longer than %d bytes, in a quote that did not end by then",
+                         (long long)reader->line, (int)SNUG_CSV_LINE_BYTES_MAX);
+    }
     if (room == 0) {
         return SNUG_FAIL(err, SNUG_CODE_LIMIT, "line %lld is longer than %d bytes",
                          (long long)reader->line, (int)SNUG_CSV_LINE_BYTES_MAX);

@@ -34,6 +34,14 @@ static inline snug_unicode_class look(const snug_bpe *self, const part *p, int64
         *out_bytes = 1;
         return self->class_of[c[0]];
     }
+    if ((c[0] & 0xf0) == 0xe0 && p->bytes - at >= 3 && (c[1] & 0xc0) == 0x80 &&
+        (c[2] & 0xc0) == 0x80) {
+        const uint8_t class = self->block_class[(c[0] & 15) << 6 | (c[1] & 63)];
+        if (class != SNUG_BPE_MIXED) {
+            *out_bytes = 3;
+            return class;
+        }
+    }
     *out_bytes = snug_utf8_length((const char *)c, p->bytes - at);
     return *out_bytes == 0 ? SNUG_UNICODE_OTHER
                            : snug_unicode_class_of(snug_token_code(c, *out_bytes));
@@ -115,23 +123,6 @@ static int64_t word_end(const snug_bpe *self, const part *p, bool blank, int64_t
                                        : run_end(self, p, at, class);
 }
 
-static void put_word(encoder *e, const snug_bpe_word *word)
-{
-    const snug_token_unit *const units = e->self->whole.units;
-    int32_t state = SNUG_TOKEN_ROOT;
-    if (word->blank) {
-        state = snug_token_step(units, state, ' ');
-    }
-    for (int64_t i = 0; i < word->bytes && state != SNUG_TOKEN_DEAD; i++) {
-        state = word->text[i] == 0 ? SNUG_TOKEN_DEAD : snug_token_step(units, state, word->text[i]);
-    }
-    if (units[state].id >= 0) {
-        snug_id_put(e->sink, units[state].id);
-    } else {
-        snug_bpe_merge(e->self, &e->merger, word, e->sink);
-    }
-}
-
 static bool is_full(const encoder *e)
 {
     return e->sink->count == e->sink->capacity;
@@ -147,7 +138,7 @@ static snug_status take_uncut(encoder *e, const part *p, bool blank, snug_error 
             return snug_token_not_utf8(e->whole, p->text + at - e->whole, err);
         }
     }
-    put_word(e, &(snug_bpe_word){p->text, p->bytes, blank});
+    snug_bpe_cut(e->self, &e->merger, &(snug_bpe_word){p->text, p->bytes, blank}, e->sink);
     return SNUG_OK;
 }
 
@@ -166,7 +157,8 @@ static snug_status take_plain(encoder *e, const unsigned char *text, int64_t byt
         if (valid == 0) {
             return snug_token_not_utf8(e->whole, p.text + p.at - e->whole, err);
         }
-        put_word(e, &(snug_bpe_word){p.text + p.at, end - p.at, blank});
+        const snug_bpe_word word = {p.text + p.at, end - p.at, blank};
+        snug_bpe_cut(self, &e->merger, &word, e->sink);
         p.at = end;
         blank = false;
     }

@@ -6,7 +6,11 @@
 #include "data/token/bpe_internal.h"
 #include "data/token/unicode.h"
 
-enum { BYTES = 256, TOKEN_BYTES_MAX = SNUG_BPE_WINDOW };
+enum {
+    BYTES = 256,
+    TOKEN_BYTES_MAX = SNUG_BPE_WINDOW,
+    GAPS_MAX = 4 /* Ids for each token of the vocabulary, where a table by id is no waste. */
+};
 
 /*
  * GPT-2's alphabet: each byte is written as a character that can be seen. Those that can be stand
@@ -70,6 +74,28 @@ static snug_status find_side(const snug_bpe *self, const char *text, int64_t byt
     return SNUG_OK;
 }
 
+/* Eight bits for each merge: what has none is taken for one in a twentieth of all cases. */
+static snug_status build_filter(snug_arena *arena, snug_bpe *self, snug_error *err)
+{
+    int32_t bits = 1;
+    void *memory = NULL;
+    while ((int64_t)8 << bits < self->base.facts.merge_count) {
+        bits++;
+    }
+    SNUG_TRY(snug_arena_array(arena, (int64_t)1 << bits, sizeof(uint64_t), &memory, err));
+    uint64_t *const filter = memory;
+    self->filter_shift = 64 - bits;
+    for (uint64_t i = 0; i < self->pair_places; i++) {
+        const snug_bpe_pair *const pair = &self->pairs[i];
+        if (pair->rank >= 0) {
+            const uint64_t hash = snug_bpe_hash(pair->left, pair->right);
+            filter[hash >> self->filter_shift] |= snug_bpe_filter_bits(hash >> 20);
+        }
+    }
+    self->filter = filter;
+    return SNUG_OK;
+}
+
 static snug_status build_pairs(const snug_tokenizer_text *text, snug_arena *scratch,
                                snug_arena *arena, snug_bpe *self, snug_error *err)
 {
@@ -104,24 +130,107 @@ static snug_status build_pairs(const snug_tokenizer_text *text, snug_arena *scra
             (snug_bpe_pair){left, right, (int32_t)i, made};
     }
     self->base.facts.merge_count = count;
-    return SNUG_OK;
+    return build_filter(arena, self, err);
 }
 
 /* ---- Words that are one token ---- */
 
-/* Most tokens are what their bytes merge to. The others are left to the merges. */
-static bool is_whole(const snug_bpe *self, snug_bpe_merger *merger, const unsigned char *bytes,
-                     int32_t count, int32_t id, bool ignore_merges)
+/* Tables by id. */
+typedef struct tables {
+    snug_bpe_token *tokens; /* NULL: there are none. */
+    snug_bpe_side *left, *right;
+    int64_t rows;
+} tables;
+
+/* Whether a token is what the merges make of its bytes, as most are; and how. */
+static bool look_at_token(const snug_bpe *self, snug_bpe_merger *m, const unsigned char *bytes,
+                          int32_t count, int32_t id, tables *out)
 {
-    int32_t ids[2];
-    snug_id_sink sink = {.ids = ids, .capacity = SNUG_COUNT(ids)};
-    if (memchr(bytes, 0, (size_t)count) != NULL) {
-        return false;
+    const snug_bpe_word word = {bytes, count, false};
+    const int32_t places = snug_bpe_merge(self, m, &word, 0, count);
+    const bool made = places > 0 && m->next[0] == places && m->id[0] == id;
+    if (out->tokens != NULL) {
+        const int32_t rank = !made ? SNUG_BPE_UNMADE : m->uneven ? SNUG_BPE_UNEVEN : m->last;
+        out->tokens[id] = (snug_bpe_token){-1, count};
+        out->left[id] = (snug_bpe_side){count > 1 ? m->left : id, rank, 0};
+        out->right[id] = (snug_bpe_side){count > 1 ? m->right : id, rank, 0};
     }
-    if (!ignore_merges) {
-        snug_bpe_merge(self, merger, &(snug_bpe_word){bytes, count, false}, &sink);
+    return made;
+}
+
+/* The longest token that a word begins with, but for itself. */
+static int32_t shorter_of(const snug_token_trie *whole, const snug_token_word *word)
+{
+    int32_t state = SNUG_TOKEN_ROOT;
+    int32_t found = -1;
+    for (int32_t i = 0; i + 1 < word->bytes; i++) {
+        state = snug_token_step(whole->units, state, (unsigned char)word->text[i]);
+        found = whole->units[state].id >= 0 ? whole->units[state].id : found;
     }
-    return ignore_merges || (sink.count == 1 && ids[0] == id);
+    return found;
+}
+
+static int32_t lower(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The lowest rank of the outer merges along an edge, from the whole token to its last byte. */
+static int32_t lowest_of(const snug_bpe_side *sides, const int32_t *outer, int32_t id)
+{
+    int32_t lowest = outer[id];
+    while (sides[id].rank >= 0) {
+        id = sides[id].id;
+        lowest = lower(lowest, outer[id]);
+    }
+    return lowest;
+}
+
+static snug_status find_lowest(const snug_bpe *self, const snug_token_word *words, int64_t count,
+                               snug_arena *scratch, tables *io, snug_error *err)
+{
+    void *as_left = NULL;
+    void *as_right = NULL;
+    SNUG_TRY(snug_arena_array(scratch, io->rows, sizeof(int32_t), &as_left, err));
+    SNUG_TRY(snug_arena_array(scratch, io->rows, sizeof(int32_t), &as_right, err));
+    int32_t *const left = as_left;
+    int32_t *const right = as_right;
+    for (int64_t i = 0; i < io->rows; i++) {
+        left[i] = right[i] = INT32_MAX;
+    }
+    for (uint64_t i = 0; i < self->pair_places; i++) {
+        const snug_bpe_pair *const pair = &self->pairs[i];
+        if (pair->rank >= 0) {
+            left[pair->left] = lower(left[pair->left], pair->rank);
+            right[pair->right] = lower(right[pair->right], pair->rank);
+        }
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t id = words[i].id;
+        io->left[id].lowest = lowest_of(io->left, right, id);
+        io->right[id].lowest = lowest_of(io->right, left, id);
+    }
+    return SNUG_OK;
+}
+
+/* Room for what is known of every token: by id, unless that is a waste. */
+static snug_status alloc_tables(const snug_tokenizer_text *text, snug_arena *arena, tables *out,
+                                snug_error *err)
+{
+    int64_t rows = 0;
+    void *tokens = NULL;
+    void *left = NULL;
+    void *right = NULL;
+    for (int64_t i = 0; i < text->word_count; i++) {
+        rows = snug_max_i64(rows, (int64_t)text->words[i].id + 1);
+    }
+    if (rows <= GAPS_MAX * text->word_count) {
+        SNUG_TRY(snug_arena_array(arena, rows, sizeof(snug_bpe_token), &tokens, err));
+        SNUG_TRY(snug_arena_array(arena, rows, sizeof(snug_bpe_side), &left, err));
+        SNUG_TRY(snug_arena_array(arena, rows, sizeof(snug_bpe_side), &right, err));
+    }
+    *out = (tables){tokens, left, right, rows};
+    return SNUG_OK;
 }
 
 static snug_status build_whole(const snug_tokenizer_text *text, const alphabet *letters,
@@ -130,11 +239,13 @@ static snug_status build_whole(const snug_tokenizer_text *text, const alphabet *
 {
     unsigned char bytes[TOKEN_BYTES_MAX];
     void *memory = NULL;
+    tables by_id = {0};
     int64_t total = 0;
     int64_t kept = 0;
     for (int64_t i = 0; i < text->word_count; i++) {
         total += text->words[i].bytes;
     }
+    SNUG_TRY(alloc_tables(text, arena, &by_id, err));
     SNUG_TRY(snug_arena_array(scratch, text->word_count, sizeof(snug_token_word), &memory, err));
     snug_token_word *const words = memory;
     SNUG_TRY(snug_arena_alloc(scratch, total + 1, &memory, err));
@@ -143,13 +254,29 @@ static snug_status build_whole(const snug_tokenizer_text *text, const alphabet *
     for (int64_t i = 0; i < text->word_count; i++) {
         const snug_token_word *const word = &text->words[i];
         const int32_t count = token_bytes(letters, word, bytes);
-        if (count > 0 && is_whole(self, memory, bytes, count, word->id, text->bpe.ignore_merges)) {
-            memcpy(pool, bytes, (size_t)count);
-            words[kept++] = (snug_token_word){pool, count, word->id};
-            pool += count;
+        /* The automaton has no zeros; texts with zeros are left to the merges. */
+        if (count == 0 || memchr(bytes, 0, (size_t)count) != NULL) {
+            continue;
         }
+        if (!look_at_token(self, memory, bytes, count, word->id, &by_id) &&
+            !text->bpe.ignore_merges) {
+            continue;
+        }
+        memcpy(pool, bytes, (size_t)count);
+        words[kept++] = (snug_token_word){pool, count, word->id};
+        pool += count;
     }
-    return snug_token_trie_build(words, kept, scratch, arena, &self->whole, NULL, err);
+    SNUG_TRY(snug_token_trie_build(words, kept, scratch, arena, &self->whole, NULL, err));
+    if (by_id.tokens != NULL) {
+        SNUG_TRY(find_lowest(self, words, kept, scratch, &by_id, err));
+    }
+    for (int64_t i = 0; by_id.tokens != NULL && i < kept; i++) {
+        by_id.tokens[words[i].id].shorter = shorter_of(&self->whole, &words[i]);
+    }
+    self->tokens = by_id.tokens;
+    self->left_sides = by_id.left;
+    self->right_sides = by_id.right;
+    return SNUG_OK;
 }
 
 /* ---- All of it ---- */
@@ -194,6 +321,23 @@ static snug_status find_bytes(const snug_tokenizer_text *text, const alphabet *l
     return SNUG_OK;
 }
 
+static void find_classes(snug_bpe *self)
+{
+    for (uint32_t code = 0; code < SNUG_COUNT(self->class_of); code++) {
+        self->class_of[code] = (uint8_t)snug_unicode_class_of(code);
+    }
+    for (uint32_t block = 0; block < SNUG_BPE_BLOCKS; block++) {
+        const uint32_t first = block * 64;
+        const bool surrogate = first >= 0xd800 && first < 0xe000;
+        uint8_t class =
+            first < 0x800 || surrogate ? SNUG_BPE_MIXED : (uint8_t)snug_unicode_class_of(first);
+        for (uint32_t code = first; code < first + 64; code++) {
+            class = class == (uint8_t)snug_unicode_class_of(code) ? class : SNUG_BPE_MIXED;
+        }
+        self->block_class[block] = class;
+    }
+}
+
 static snug_status build(const snug_tokenizer_text *text, snug_arena *scratch, snug_arena *arena,
                          snug_tokenizer **out, snug_error *err)
 {
@@ -207,9 +351,7 @@ static snug_status build(const snug_tokenizer_text *text, snug_arena *scratch, s
     self->use_pattern = text->bpe.use_pattern;
     self->fuse_unknown = text->bpe.fuse_unknown;
     self->base.facts.prefix_blank = self->prefix_blank;
-    for (uint32_t code = 0; code < SNUG_COUNT(self->class_of); code++) {
-        self->class_of[code] = (uint8_t)snug_unicode_class_of(code);
-    }
+    find_classes(self);
     SNUG_TRY(snug_token_build_words(text, scratch, scratch, &self->names, err));
     SNUG_TRY(find_bytes(text, &letters, self, err));
     SNUG_TRY(build_pairs(text, scratch, arena, self, err));

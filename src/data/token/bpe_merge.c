@@ -1,5 +1,4 @@
 #include "base/assert.h"
-#include "base/checked.h"
 #include "data/token/bpe_internal.h"
 
 enum { BLOCK = SNUG_BPE_BLOCK };
@@ -51,6 +50,8 @@ static int32_t find_lowest(const snug_bpe_merger *m, int32_t blocks)
 static void merge_all(const snug_bpe *self, snug_bpe_merger *m, int32_t count)
 {
     const int32_t blocks = (count + BLOCK - 1) / BLOCK;
+    m->left = m->right = m->last = -1;
+    m->uneven = false;
     for (int32_t i = 0; i < count; i++) {
         m->next[i] = (int16_t)(i + 1);
         m->previous[i] = (int16_t)(i - 1);
@@ -67,6 +68,10 @@ static void merge_all(const snug_bpe *self, snug_bpe_merger *m, int32_t count)
     for (int32_t at = find_lowest(m, blocks); at >= 0; at = find_lowest(m, blocks)) {
         const int32_t gone = m->next[at];
         const int32_t next = m->next[gone];
+        m->uneven |= m->rank[at] < m->last;
+        m->last = m->rank[at];
+        m->left = m->id[at];
+        m->right = m->id[gone];
         m->id[at] = m->made[at];
         m->rank[gone] = INT32_MAX;
         m->next[at] = (int16_t)next;
@@ -107,22 +112,11 @@ static int32_t load(const snug_bpe *self, snug_bpe_merger *m, const snug_bpe_wor
     return count;
 }
 
-void snug_bpe_merge(const snug_bpe *self, snug_bpe_merger *merger, const snug_bpe_word *word,
-                    snug_id_sink *sink)
+int32_t snug_bpe_merge(const snug_bpe *self, snug_bpe_merger *merger, const snug_bpe_word *word,
+                       int64_t from, int64_t end)
 {
-    const int64_t bytes = word->bytes + word->blank;
-    for (int64_t from = 0; from < bytes;) {
-        const int64_t end = snug_min_i64(bytes, from + SNUG_BPE_WINDOW);
-        const int32_t count = load(self, merger, word, from, end);
-        merge_all(self, merger, count);
-        int32_t at = 0;
-        while (at < count) {
-            snug_id_put(sink, merger->id[at]);
-            at = merger->next[at];
-            if (end < bytes && at < count && merger->begin[at] >= SNUG_BPE_WINDOW / 2) {
-                break;
-            }
-        }
-        from = at < count ? from + merger->begin[at] : end;
-    }
+    SNUG_ASSERT(end - from <= SNUG_BPE_WINDOW);
+    const int32_t count = load(self, merger, word, from, end);
+    merge_all(self, merger, count);
+    return count;
 }

@@ -47,7 +47,7 @@ typedef struct snug_tokenizer_facts {
  * the template; the names of special tokens.
  * Equal lines of a vocab.txt, equal merges: the last counts, as in transformers.
  * @param arena  Keeps the tokenizer: 0.5 MiB for bert-base-chinese, 0.6 MiB for the 30,522 pieces
- *               of the English one, 1.5 MiB for a BPE of 30,000 tokens; as before on failure. The
+ *               of the English one, 2.4 MiB for a BPE of 30,000 tokens; as before on failure. The
  *               call takes 5, 11 and 42 MiB of the heap and gives them back; the largest files that
  *               are not refused take some hundreds.
  * @errors  NOT_FOUND (no such file in the folder), IO, FORMAT (not JSON, not UTF-8, tokens or ids
@@ -72,7 +72,7 @@ const snug_tokenizer_facts *snug_tokenizer_facts_of(const snug_tokenizer *self);
  * @errors  SNUG_CODE_FORMAT with the position of the first byte that is not UTF-8, as far as the
  *          text was read: it ends soon after `capacity` ids. `ids` may then hold some, and
  *          `out_count` is untouched.
- * @mem     Allocates nothing; up to 80 KiB of the stack. @threads Reentrant.
+ * @mem     Allocates nothing; up to 160 KiB of the stack. @threads Reentrant.
  */
 SNUG_MUST_CHECK snug_status snug_tokenizer_encode(const snug_tokenizer *self, const char *text,
                                                   int64_t bytes, int32_t *ids, int64_t capacity,
