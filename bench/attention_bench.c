@@ -1,4 +1,4 @@
-/* Attention's forward and backward beside the rate of a large product.
+/* Attention's forward and backward beside the rate of a large product, in turns with it.
 
    attention_bench [scalar|avx2|avx512 [THREADS [TURNS]]] */
 #include <stdbool.h>
@@ -11,7 +11,10 @@
 #include "ops/cpu/attention.h"
 #include "sys/thread.h"
 
-enum { ROWS = 2048 }; /* Query rows of all samples: 16 samples of 128. */
+enum {
+    ROWS = 2048, /* Query rows of all samples: 16 samples of 128. */
+    TURNS_MAX = 100
+};
 
 typedef struct bench_shape {
     int64_t length, heads, head_dim;
@@ -56,7 +59,7 @@ static void arrays_close(const bench_arrays *d)
 }
 
 static void bench_one(const bench_shape *shape, snug_kernel_isa isa, const snug_parallel *parallel,
-                      int turns, double roof)
+                      int turns, const bench_roof *roof)
 {
     const int64_t samples = ROWS / shape->length;
     const snug_attention a = {.isa = isa,
@@ -77,6 +80,10 @@ static void bench_one(const bench_shape *shape, snug_kernel_isa isa, const snug_
     void *scratch = bench_memory(bytes);
     double forward_s = 1e9;
     double backward_s = 1e9;
+    double shares[2][TURNS_MAX];
+    double rates[TURNS_MAX];
+    const double product = 2e-9 * (double)(samples * shape->length * shape->length * a.row_stride);
+    double before = bench_roof_rate(roof);
     for (int i = 0; i < turns; i++) {
         const int64_t start = bench_ns(parallel);
         snug_attention_forward(&a, samples, &inputs, d.y, d.lse, parallel, scratch);
@@ -88,16 +95,21 @@ static void bench_one(const bench_shape *shape, snug_kernel_isa isa, const snug_
         const double b = (double)(end - middle) * 1e-9;
         forward_s = f < forward_s ? f : forward_s;
         backward_s = b < backward_s ? b : backward_s;
+        const double after = bench_roof_rate(roof);
+        rates[i] = 0.5 * (before + after);
+        shares[0][i] = 2.0 * product / f / rates[i];
+        shares[1][i] = 5.0 * product / b / rates[i];
+        before = after;
     }
-    const double product = 2e-9 * (double)(samples * shape->length * shape->length * a.row_stride);
     printf("{\"bench\": \"attention\", \"isa\": %d, \"threads\": %d, \"samples\": %lld, "
            "\"length\": %lld, \"heads\": %lld, \"head_dim\": %lld, \"dropout\": %.1f, "
            "\"bias\": %d, \"forward_ms\": %.2f, \"backward_ms\": %.2f, \"forward_of_gemm\": %.3f, "
            "\"backward_of_gemm\": %.3f, \"gemm_gflops\": %.1f, \"scratch_kib\": %.0f}\n",
            (int)isa, parallel->threads, (long long)samples, (long long)shape->length,
            (long long)shape->heads, (long long)shape->head_dim, (double)shape->dropout,
-           (int)shape->bias, forward_s * 1e3, backward_s * 1e3, 2.0 * product / forward_s / roof,
-           5.0 * product / backward_s / roof, roof, (double)bytes / 1024.0);
+           (int)shape->bias, forward_s * 1e3, backward_s * 1e3,
+           bench_quantile(turns, shares[0], 0.5), bench_quantile(turns, shares[1], 0.5),
+           bench_quantile(turns, rates, 0.5), (double)bytes / 1024.0);
     free(scratch);
     arrays_close(&d);
 }
@@ -109,7 +121,8 @@ int main(int argc, char **argv)
                                 : strcmp(name, "avx2") == 0 ? SNUG_KERNEL_AVX2
                                                             : SNUG_KERNEL_SCALAR;
     const int32_t threads = argc > 2 ? atoi(argv[2]) : 2;
-    const int turns = argc > 3 ? atoi(argv[3]) : 10;
+    const int asked = argc > 3 ? atoi(argv[3]) : 10;
+    const int turns = asked < 1 ? 1 : asked > TURNS_MAX ? TURNS_MAX : asked;
     snug_error err = {0};
     snug_pool *pool = NULL;
     if (snug_failed(snug_pool_open(threads, &pool, &err))) {
@@ -117,10 +130,12 @@ int main(int argc, char **argv)
         return 1;
     }
     const snug_parallel *parallel = snug_pool_parallel(pool);
-    const double roof = gemm_rate(isa, parallel);
+    bench_roof roof;
+    bench_roof_open(isa, parallel, &roof);
     for (int64_t i = 0; i < SNUG_COUNT(shapes); i++) {
-        bench_one(&shapes[i], isa, parallel, turns, roof);
+        bench_one(&shapes[i], isa, parallel, turns, &roof);
     }
+    bench_roof_close(&roof);
     snug_pool_close(pool);
     return 0;
 }

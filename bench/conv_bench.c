@@ -1,6 +1,8 @@
 /*
- * The convolutions of the time-series family beside the matrix product of the same size in
- * OpenBLAS, BLIS and oneDNN (which get their windows already copied out): table and JSON.
+ * The convolutions of the time-series family in turns with a large matrix product of ours: the
+ * share of its rate that each pass reaches, and that all of a layer reach together.
+ *
+ *   conv_bench [avx2|avx512 [THREADS [SAMPLES [LAYER]]]]
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -8,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
+#include "gemm_rate.h"
 #include "ops/cpu/conv1d.h"
 #include "ops/cpu/tds_conv.h"
-#include "peers.h"
 #include "sys/clock.h"
 #include "sys/thread.h"
 
@@ -24,7 +27,7 @@ typedef struct layer {
     bool tds; /* channels x channels over a width of 16. */
 } layer;
 
-enum { WIDTH = 16, TURNS = 3, TURNS_NS = 60000000, PAUSE_NS = 40000000 };
+enum { WIDTH = 16, ROUNDS = 9, TURN_NS = 25000000 };
 
 static const layer layers[] = {
     {"conv 16-256 k11 s5", 11790, 16, 256, 11, 5, false},
@@ -38,7 +41,6 @@ static const layer layers[] = {
 };
 
 typedef enum pass { FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, PASS_COUNT } pass;
-static const char *const pass_names[] = {"fwd", "dx", "dw"};
 
 typedef struct operands {
     float *x;
@@ -90,7 +92,7 @@ static void run_conv(const layer *l, pass p, int64_t samples, snug_kernel_isa is
         snug_conv1d_input_gradient(&conv, samples, o->y, o->w, NULL, o->x, parallel, o->scratch);
     } else {
         snug_conv1d_weight_gradient(&conv, samples, o->x, o->y, o->w, parallel, o->scratch);
-        snug_bias_gradient(samples, snug_conv1d_steps_out(&conv), l->filters, o->y, o->bias,
+        snug_bias_gradient(isa, samples, snug_conv1d_steps_out(&conv), l->filters, o->y, o->bias,
                            parallel);
     }
 }
@@ -108,93 +110,70 @@ static int64_t scratch_bytes(const layer *l, int64_t samples, snug_kernel_isa is
            snug_conv1d_weight_gradient_scratch_bytes(&conv, samples, threads);
 }
 
-/* The best rate of some turns in GF/s, multiplications and additions counted. */
-static double rate_of(const layer *l, pass p, int64_t samples, snug_kernel_isa isa,
-                      const operands *o, const snug_parallel *parallel, double flops)
+/* Seconds of one run, the mean of as many as a turn holds. */
+static double time_pass(const layer *l, pass p, int64_t samples, snug_kernel_isa isa,
+                        const operands *o, const snug_parallel *parallel)
 {
-    double best = 0.0;
-    snug_clock_sleep_ns(PAUSE_NS);
-    const int64_t end = snug_clock_ns() + TURNS_NS; /* A woken thread may need a while. */
-    for (int turn = 0; turn <= TURNS || snug_clock_ns() < end; turn++) {
-        const int64_t start = snug_clock_ns();
+    const int64_t start = snug_clock_ns();
+    int64_t runs = 0;
+    do {
         (l->tds ? run_tds : run_conv)(l, p, samples, isa, o, parallel);
-        const double rate = flops / (double)(snug_clock_ns() - start);
-        best = turn > 0 && rate > best ? rate : best;
-    }
-    return best;
+        runs++;
+    } while (snug_clock_ns() - start < TURN_NS);
+    return (double)(snug_clock_ns() - start) * 1e-9 / (double)runs;
 }
 
-/*
- * The peer's product of one sample, many times: forward [T_out, k] x [k, D], dx of the transposed
- * sizes, dw as one long sum. A TDS layer is [ch, taps ch] x [taps ch, T_out W].
+/* Median GF/s and share of the roof; and what a quarter and three quarters of the shares are below.
  */
-static double peer_rate(const layer *l, pass p, const peer *side, int threads, int64_t steps_out)
+static void print_pass(double rates[ROUNDS], double shares[ROUNDS])
 {
-    const int64_t rows = l->tds ? steps_out * WIDTH : steps_out;
-    const int64_t depth = l->taps * l->channels;
-    const int64_t m = p == WEIGHT_GRADIENT ? depth : rows;
-    const int64_t n = p == INPUT_GRADIENT ? depth : l->filters;
-    const int64_t k = p == WEIGHT_GRADIENT ? rows : p == FORWARD ? depth : l->filters;
-    float *a = bench_floats(m * k);
-    float *b = bench_floats(k * n);
-    float *c = bench_floats(m * n);
-    const double flops = 2.0 * (double)m * (double)n * (double)k;
-    const int calls = (int)(2e9 / flops) + 2;
-    double best = 0.0;
-    peer_threads(side, threads);
-    snug_clock_sleep_ns(PAUSE_NS);
-    for (int call = 0; call <= calls; call++) {
-        const int64_t start = snug_clock_ns();
-        peer_sgemm(side, p == WEIGHT_GRADIENT, p == INPUT_GRADIENT, m, n, k, a,
-                   p == WEIGHT_GRADIENT ? m : k, b, p == INPUT_GRADIENT ? k : n,
-                   p == WEIGHT_GRADIENT ? 1.0f : 0.0f, c, n);
-        const double rate = flops / (double)(snug_clock_ns() - start);
-        best = call > 0 && rate > best ? rate : best;
-    }
-    free(a);
-    free(b);
-    free(c);
-    return best;
+    printf(" %6.1f %5.1f %% [%3.0f %3.0f]", bench_quantile(ROUNDS, rates, 0.5),
+           100.0 * bench_quantile(ROUNDS, shares, 0.5),
+           100.0 * bench_quantile(ROUNDS, shares, 0.25),
+           100.0 * bench_quantile(ROUNDS, shares, 0.75));
 }
 
-static void run_layer(const layer *l, int64_t samples, snug_kernel_isa isa, const char *isa_name,
-                      const snug_parallel *parallel, const peer *peers, FILE *json)
+static void run_layer(const layer *l, int64_t samples, snug_kernel_isa isa, const bench_roof *roof)
 {
+    const snug_parallel *parallel = roof->parallel;
     const snug_conv1d conv = conv_of(l, isa);
     const int64_t steps_out = snug_conv1d_steps_out(&conv);
     const int64_t lanes = l->tds ? WIDTH : 1;
     const operands o = {
-        .x = bench_floats(samples * l->steps * l->channels * lanes),
-        .w = bench_floats(l->taps * l->channels * l->filters),
-        .bias = bench_floats(l->filters),
-        .y = bench_floats(samples * steps_out * l->filters * lanes),
-        .scratch = bench_floats(scratch_bytes(l, samples, isa, parallel->threads) / 4),
+        .x = bench_numbers(samples * l->steps * l->channels * lanes, 1.0f),
+        .w = bench_numbers(l->taps * l->channels * l->filters, 1.0f),
+        .bias = bench_numbers(l->filters, 1.0f),
+        .y = bench_numbers(samples * steps_out * l->filters * lanes, 1e-3f),
+        .scratch = bench_memory(scratch_bytes(l, samples, isa, parallel->threads)),
     };
-    const double sample_flops =
-        2.0 * (double)(steps_out * lanes) * (double)l->filters * (double)(l->taps * l->channels);
+    const double gflops = 2e-9 * (double)(samples * steps_out * lanes) * (double)l->filters *
+                          (double)(l->taps * l->channels);
+    double rates[PASS_COUNT + 1][ROUNDS], shares[PASS_COUNT + 1][ROUNDS], roofs[ROUNDS];
     for (pass p = FORWARD; p < PASS_COUNT; p++) {
-        const double flops = sample_flops * (double)samples;
-        const double rate = rate_of(l, p, samples, isa, &o, parallel, flops);
-        const double one = rate_of(l, p, 1, isa, &o, parallel, sample_flops);
-        double sides[PEER_COUNT] = {0.0};
-        for (int side = 0; side < PEER_COUNT; side++) {
-            if (peer_is_there(&peers[side])) {
-                sides[side] = peer_rate(l, p, &peers[side], parallel->threads, steps_out);
-            }
-        }
-        printf("%-20s %-4s %2lld %d %8.1f %8.1f %8.1f %8.1f %8.1f\n", l->name, pass_names[p],
-               (long long)samples, (int)parallel->threads, rate, one, sides[0], sides[1], sides[2]);
-        fflush(stdout);
-        if (json != NULL) {
-            fprintf(json,
-                    "{\"bench\": \"conv\", \"layer\": \"%s\", \"pass\": \"%s\", \"samples\": %lld, "
-                    "\"isa\": \"%s\", \"threads\": %d, \"snug_gflops\": %.2f, "
-                    "\"snug_one_sample_gflops\": %.2f, \"openblas_gemm_gflops\": %.2f, "
-                    "\"blis_gemm_gflops\": %.2f, \"onednn_gemm_gflops\": %.2f}\n",
-                    l->name, pass_names[p], (long long)samples, isa_name, (int)parallel->threads,
-                    rate, one, sides[0], sides[1], sides[2]);
-        }
+        (void)time_pass(l, p, samples, isa, &o, parallel);
     }
+    double before = bench_roof_rate(roof);
+    for (int round = 0; round < ROUNDS; round++) {
+        double all_s = 0.0, all_roof = 0.0;
+        for (pass p = FORWARD; p < PASS_COUNT; p++) {
+            const double seconds = time_pass(l, p, samples, isa, &o, parallel);
+            const double after = bench_roof_rate(roof);
+            rates[p][round] = gflops / seconds;
+            shares[p][round] = rates[p][round] / (0.5 * (before + after));
+            all_s += seconds;
+            all_roof += 0.5 * (before + after) * seconds;
+            before = after;
+        }
+        rates[PASS_COUNT][round] = PASS_COUNT * gflops / all_s;
+        shares[PASS_COUNT][round] = PASS_COUNT * gflops / all_roof;
+        roofs[round] = all_roof / all_s;
+    }
+    printf("%-20s %2lld %d", l->name, (long long)samples, (int)parallel->threads);
+    for (int p = 0; p <= PASS_COUNT; p++) {
+        print_pass(rates[p], shares[p]);
+    }
+    printf(" %6.1f\n", bench_quantile(ROUNDS, roofs, 0.5));
+    (void)fflush(stdout);
     free(o.x);
     free(o.w);
     free(o.bias);
@@ -205,35 +184,33 @@ static void run_layer(const layer *l, int64_t samples, snug_kernel_isa isa, cons
 int main(int argc, char **argv)
 {
     const bool avx2 = argc > 1 && strcmp(argv[1], "avx2") == 0;
-    if (argc > 3 || (argc > 1 && !avx2 && strcmp(argv[1], "avx512") != 0)) {
-        fprintf(stderr, "usage: conv_bench [avx2|avx512 [JSON-FILE]]\n");
+    const int32_t threads = argc > 2 ? atoi(argv[2]) : 2;
+    const int64_t samples = argc > 3 ? atoi(argv[3]) : 8;
+    if (argc > 5 || threads < 1 || samples < 1 ||
+        (argc > 1 && !avx2 && strcmp(argv[1], "avx512") != 0)) {
+        fprintf(stderr, "usage: conv_bench [avx2|avx512 [THREADS [SAMPLES [LAYER]]]]\n");
         return 2;
     }
     const bool wide = argc > 1 ? !avx2 : __builtin_cpu_supports("avx512bw") != 0;
     const snug_kernel_isa isa = wide ? SNUG_KERNEL_AVX512 : SNUG_KERNEL_AVX2;
-    FILE *json = argc > 2 ? fopen(argv[2], "w") : NULL;
-    peer peers[PEER_COUNT];
-    peers_load(peers);
-    printf("GF/s, snug with %s; peers: a matrix product of one sample's size\n"
-           "%-20s %-4s %2s T %8s %8s %8s %8s %8s\n",
-           wide ? "avx512" : "avx2", "layer", "pass", "N", "snug", "N=1", peers[0].name,
-           peers[1].name, peers[2].name);
-    for (int32_t threads = 1; threads <= 2; threads++) {
-        snug_pool *pool = NULL;
-        snug_error err = {0};
-        if (snug_failed(snug_pool_open(threads, &pool, &err))) {
-            fprintf(stderr, "%s\n", err.message);
-            return 1;
-        }
-        for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-            run_layer(&layers[i], 8, isa, wide ? "avx512" : "avx2", snug_pool_parallel(pool), peers,
-                      json);
-        }
-        snug_pool_close(pool);
-    }
-    if (json != NULL && fclose(json) != 0) {
-        fprintf(stderr, "cannot write '%s'\n", argv[2]);
+    snug_pool *pool = NULL;
+    bench_roof roof;
+    snug_error err = {0};
+    if (snug_failed(snug_pool_open(threads, &pool, &err))) {
+        fprintf(stderr, "%s\n", err.message);
         return 1;
     }
+    bench_roof_open(isa, snug_pool_parallel(pool), &roof);
+    printf("GF/s with %s; the roof is our product of %d cubed in the same rounds\n"
+           "%-20s %2s T %-24s %-24s %-24s %-24s %6s\n",
+           wide ? "avx512" : "avx2", GEMM_RATE_SIZE, "layer", "N", " forward", " input gradient",
+           " weight gradient", " all", "roof");
+    for (int64_t i = 0; i < SNUG_COUNT(layers); i++) {
+        if (argc < 5 || atoi(argv[4]) == i) {
+            run_layer(&layers[i], samples, isa, &roof);
+        }
+    }
+    bench_roof_close(&roof);
+    snug_pool_close(pool);
     return 0;
 }

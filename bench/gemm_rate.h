@@ -1,5 +1,5 @@
-/* Memory for benchmarks, and the rate of a large product: what other kernels are measured against.
- */
+/* Memory for benchmarks, and the rate of a large product, measured between the runs of what is held
+ * against it: a machine that is shared changes its speed from second to second. */
 #ifndef SNUG_BENCH_GEMM_RATE_H
 #define SNUG_BENCH_GEMM_RATE_H
 
@@ -13,7 +13,7 @@
 #include "ops/cpu/gemm.h"
 #include "sys/clock.h"
 
-enum { GEMM_RATE_SIZE = 1536, GEMM_RATE_TURNS = 4 };
+enum { GEMM_RATE_SIZE = 2048 };
 
 /** Memory for the run, every page touched; the bench ends when there is none. */
 static inline void *bench_memory(int64_t bytes)
@@ -45,35 +45,61 @@ static inline int64_t bench_ns(const snug_parallel *parallel)
     return parallel->threads == 1 ? snug_clock_process_ns() : snug_clock_ns();
 }
 
-/** GFLOP/s of a square product, the best of a few. */
-static inline double gemm_rate(snug_kernel_isa isa, const snug_parallel *parallel)
+/** A square product, ready to run. */
+typedef struct bench_roof {
+    snug_gemm_call call;
+    const snug_parallel *parallel;
+    float *operands;
+    void *scratch;
+} bench_roof;
+
+static inline void bench_roof_open(snug_kernel_isa isa, const snug_parallel *parallel,
+                                   bench_roof *out)
 {
     const int64_t n = GEMM_RATE_SIZE;
-    float *a = bench_numbers(n * n, 1.0f);
-    float *b = bench_numbers(n * n, 1.0f);
-    float *c = bench_numbers(n * n, 1.0f);
-    const snug_gemm_call call = {.isa = isa,
+    float *operands = bench_numbers(3 * n * n, 1.0f);
+    *out = (bench_roof){.call = {.isa = isa,
                                  .rows = n,
                                  .cols = n,
                                  .depth = n,
                                  .batch = 1,
-                                 .a = {.data = a, .row_stride = n, .col_stride = 1},
-                                 .b = {.data = b, .row_stride = n, .col_stride = 1},
-                                 .c = c,
-                                 .c_row_stride = n};
-    void *scratch = bench_memory(snug_gemm_scratch_bytes(&call, parallel->threads));
-    double best = 0.0;
-    for (int i = 0; i < GEMM_RATE_TURNS; i++) {
-        const int64_t start = bench_ns(parallel);
-        snug_gemm(&call, parallel, scratch);
-        const double rate = 2.0 * (double)(n * n * n) / (double)(bench_ns(parallel) - start);
-        best = rate > best ? rate : best;
+                                 .a = {.data = operands, .row_stride = n, .col_stride = 1},
+                                 .b = {.data = operands + n * n, .row_stride = n, .col_stride = 1},
+                                 .c = operands + 2 * n * n,
+                                 .c_row_stride = n},
+                        .parallel = parallel,
+                        .operands = operands};
+    out->scratch = bench_memory(snug_gemm_scratch_bytes(&out->call, parallel->threads));
+}
+
+static inline void bench_roof_close(const bench_roof *roof)
+{
+    free(roof->scratch);
+    free(roof->operands);
+}
+
+/** GFLOP/s of one run. */
+static inline double bench_roof_rate(const bench_roof *roof)
+{
+    const double n = GEMM_RATE_SIZE;
+    const int64_t start = bench_ns(roof->parallel);
+    snug_gemm(&roof->call, roof->parallel, roof->scratch);
+    return 2.0 * n * n * n / (double)(bench_ns(roof->parallel) - start);
+}
+
+/** The number that `share` of the values are below; sorts them. */
+static inline double bench_quantile(int64_t count, double *values, double share)
+{
+    for (int64_t i = 1; i < count; i++) {
+        const double moved = values[i];
+        int64_t at = i;
+        while (at > 0 && values[at - 1] > moved) {
+            values[at] = values[at - 1];
+            at--;
+        }
+        values[at] = moved;
     }
-    free(a);
-    free(b);
-    free(c);
-    free(scratch);
-    return best;
+    return values[(int64_t)(share * (double)(count - 1) + 0.5)];
 }
 
 #endif

@@ -1,15 +1,20 @@
-/* The recurrent decoder's forward and backward by variant, beside the rate of a large product. */
+/* The recurrent decoder's forward and backward by variant, beside the rate of a large product, in
+ * turns with it: the median of each share.
+ *
+ *   lstm_bench [THREADS [avx2|avx512 [VARIANTS]]]
+ */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gemm_rate.h"
 #include "ops/cpu/lstm.h"
 #include "sys/clock.h"
 #include "sys/thread.h"
 
-enum { SAMPLES = 64, TURNS = 3 };
+enum { SAMPLES = 64, TURNS = 7 };
 
 static const snug_lstm_options bench_options = {
     .isa = SNUG_KERNEL_AVX512,
@@ -62,7 +67,7 @@ typedef struct bench_data {
 } bench_data;
 
 static void bench_variant(const snug_lstm_options *o, const bench_data *d,
-                          const snug_parallel *parallel, double roof, const char *name)
+                          const snug_parallel *parallel, const bench_roof *roof, const char *name)
 {
     const int32_t threads = parallel->threads;
     const int64_t cache_bytes = snug_lstm_cache_bytes(o, SAMPLES);
@@ -71,29 +76,38 @@ static void bench_variant(const snug_lstm_options *o, const bench_data *d,
     const int64_t scratch_bytes = forward_bytes > backward_bytes ? forward_bytes : backward_bytes;
     void *cache = bench_memory(cache_bytes);
     void *scratch = bench_memory(scratch_bytes);
-    double forward_s = 1e9;
-    double backward_s = 1e9;
+    const double flops = 2e-9 * forward_macs(o);
+    double forward[TURNS], backward[TURNS], both[TURNS], rates[TURNS], shares[TURNS];
+    double before = bench_roof_rate(roof);
     for (int i = 0; i < TURNS; i++) {
         const int64_t start = snug_clock_ns();
         snug_lstm_forward(o, &d->weights, SAMPLES, d->x, NULL, d->y, cache, scratch, parallel);
         const int64_t middle = snug_clock_ns();
+        const double between = bench_roof_rate(roof);
+        const int64_t second = snug_clock_ns();
         snug_lstm_backward(o, &d->weights, SAMPLES, d->x, NULL, d->y, d->dy, cache, d->dx, NULL,
                            &d->gradients, scratch, parallel);
         const int64_t end = snug_clock_ns();
+        const double after = bench_roof_rate(roof);
         const double f = (double)(middle - start) * 1e-9;
-        const double b = (double)(end - middle) * 1e-9;
-        forward_s = f < forward_s ? f : forward_s;
-        backward_s = b < backward_s ? b : backward_s;
+        const double b = (double)(end - second) * 1e-9;
+        forward[i] = flops / f;
+        backward[i] = 2.0 * flops / b;
+        both[i] = 3.0 * flops / (f + b);
+        rates[i] = (before + 2.0 * between + after) / 4.0;
+        shares[i] = both[i] / rates[i];
+        before = after;
     }
-    const double flops = 2e-9 * forward_macs(o);
-    const double all = 3.0 * flops / (forward_s + backward_s);
     printf("{\"bench\": \"lstm\", \"variant\": \"%s\", \"isa\": %d, \"threads\": %d, "
-           "\"forward_s\": %.3f, \"backward_s\": %.3f, \"forward_gflops\": %.1f, "
-           "\"backward_gflops\": %.1f, \"gflops\": %.1f, \"gemm_gflops\": %.1f, "
-           "\"of_gemm\": %.3f, \"cache_mib\": %.1f, \"scratch_mib\": %.1f}\n",
-           name, (int)o->isa, threads, forward_s, backward_s, flops / forward_s,
-           2.0 * flops / backward_s, all, roof, all / roof, (double)cache_bytes / 1048576.0,
-           (double)scratch_bytes / 1048576.0);
+           "\"forward_gflops\": %.1f, \"backward_gflops\": %.1f, \"gflops\": %.1f, "
+           "\"gemm_gflops\": %.1f, \"of_gemm\": %.3f, \"of_gemm_least\": %.3f, "
+           "\"of_gemm_most\": %.3f, \"cache_mib\": %.1f, \"scratch_mib\": %.1f}\n",
+           name, (int)o->isa, threads, bench_quantile(TURNS, forward, 0.5),
+           bench_quantile(TURNS, backward, 0.5), bench_quantile(TURNS, both, 0.5),
+           bench_quantile(TURNS, rates, 0.5), bench_quantile(TURNS, shares, 0.5),
+           bench_quantile(TURNS, shares, 0.0), bench_quantile(TURNS, shares, 1.0),
+           (double)cache_bytes / 1048576.0, (double)scratch_bytes / 1048576.0);
+    (void)fflush(stdout);
     free(cache);
     free(scratch);
 }
@@ -102,16 +116,17 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"keep_gates", "keep_hidden", "checkpoint"};
     snug_lstm_options options = bench_options;
-    const int32_t most = argc > 1 ? atoi(argv[1]) : 2;
+    const int32_t least = argc > 1 ? atoi(argv[1]) : 1;
+    const int32_t most = argc > 1 ? least : 2;
     const int variants = argc > 3 ? atoi(argv[3]) : 3;
-    options.isa = argc > 2 ? (snug_kernel_isa)atoi(argv[2]) : SNUG_KERNEL_AVX512;
+    options.isa = argc > 2 && strcmp(argv[2], "avx2") == 0 ? SNUG_KERNEL_AVX2 : SNUG_KERNEL_AVX512;
     bench_data data = {.weights = {.head_w = NULL}};
     open_weights(&options, &data.weights, &data.gradients);
     data.x = bench_numbers(SAMPLES * options.steps * options.features, 1.0f);
     data.dx = bench_numbers(SAMPLES * options.steps * options.features, 0.0f);
     data.y = bench_numbers(SAMPLES * options.steps * options.targets, 0.0f);
     data.dy = bench_numbers(SAMPLES * options.steps * options.targets, 1e-4f);
-    for (int32_t threads = 1; threads <= most; threads++) {
+    for (int32_t threads = least; threads <= most; threads++) {
         snug_error err = {0};
         snug_pool *pool = NULL;
         if (snug_failed(snug_pool_open(threads, &pool, &err))) {
@@ -119,11 +134,13 @@ int main(int argc, char **argv)
             return 1;
         }
         const snug_parallel *parallel = snug_pool_parallel(pool);
-        const double roof = gemm_rate(options.isa, parallel);
+        bench_roof roof;
+        bench_roof_open(options.isa, parallel, &roof);
         for (int i = 0; i < variants; i++) {
             options.variant = (snug_lstm_variant)i;
-            bench_variant(&options, &data, parallel, roof, names[i]);
+            bench_variant(&options, &data, parallel, &roof, names[i]);
         }
+        bench_roof_close(&roof);
         snug_pool_close(pool);
     }
     return 0;

@@ -18,14 +18,18 @@ enum {
     TRIALS_MAX = 512,
     LARGER_BYTES_MAX = 192 << 20, /* Of a call on more samples than need be. */
     SWEEP_BYTES_MAX = 8 << 20,
-    UNIT = 64 << 10,    /* Bytes that a thread sweeps at a time. */
-    PATTERN = 199 * 101 /* Elements after which the numbers of fill() begin anew. */
+    UNIT = 64 << 10,     /* Bytes that a thread sweeps at a time. */
+    PATTERN = 199 * 101, /* Elements after which the numbers of fill() begin anew. */
+    SPEED_LANES = 32,    /* Chains side by side that keep a core's units for sums busy. */
+    SPEED_TURNS = 24000, /* About a tenth of a millisecond. */
+    SPEED_PARTS = 4      /* For each thread. */
 };
 
 /* Time on processors is told of other threads a few milliseconds late: only then is it of use. */
 static const double long_seconds = 0.05;
 static const double shortened_seconds = 0.1; /* A call that can be shortened takes about that. */
 static const double larger_seconds = 0.1;    /* Longer calls are not made longer still. */
+static const double least_speed = 0.5;       /* Of the machine's best: a core whose twin is busy. */
 
 /* One call in memory: its tensors one behind the other. */
 typedef struct layout {
@@ -41,6 +45,7 @@ typedef struct trial {
     int32_t round; /* The last that it was run in. */
     int32_t count;
     double seconds[ROUNDS];
+    double beside[ROUNDS]; /* What the speed test took before and after each. */
 } trial;
 
 typedef struct work {
@@ -55,7 +60,9 @@ typedef struct work {
     trial *trials; /* In the order of the first round: of a kind, fewer samples first. */
     int32_t trial_count;
     int32_t round;
-    int64_t *least_bytes; /* [node] Of its smallest call, over its variants. */
+    double speed_best;            /* Seconds of the fastest speed test. */
+    float sums[SNUG_THREADS_MAX]; /* Where it leaves its results. */
+    int64_t *least_bytes;         /* [node] Of its smallest call, over its variants. */
     int64_t start_ns;
 } work;
 
@@ -251,6 +258,42 @@ static double time_run(const work *w, snug_kernel kernel, const snug_kernel_call
     return use_mean ? mean : clock;
 }
 
+static void speed_part(void *context, int64_t part, int32_t thread)
+{
+    work *w = context;
+    float sums[SPEED_LANES];
+    float total = 0.0F;
+    for (int32_t i = 0; i < SPEED_LANES; i++) {
+        sums[i] = 0.001F * (float)(i + 1 + part);
+    }
+    for (int32_t turn = 0; turn < SPEED_TURNS; turn++) {
+        for (int32_t i = 0; i < SPEED_LANES; i++) {
+            sums[i] = sums[i] * 0.999F + 0.001F;
+        }
+    }
+    for (int32_t i = 0; i < SPEED_LANES; i++) {
+        total += sums[i];
+    }
+    w->sums[thread] = total;
+}
+
+/*
+ * Seconds of a fixed piece of work that needs nothing but cores. A core whose twin belongs to
+ * somebody else does half as much for seconds on end: calls measured at different times are
+ * compared by what this took beside them.
+ */
+static double test_speed(work *w)
+{
+    const bool one = w->request->parallel->threads == 1;
+    const int64_t start = one ? snug_clock_process_ns() : snug_clock_ns();
+    snug_parallel_run(w->request->parallel, SPEED_PARTS * w->request->parallel->threads, speed_part,
+                      w);
+    const int64_t end = one ? snug_clock_process_ns() : snug_clock_ns();
+    const double seconds = (double)snug_max_i64(1, end - start) * 1e-9;
+    w->speed_best = w->speed_best > 0.0 && w->speed_best < seconds ? w->speed_best : seconds;
+    return seconds;
+}
+
 /* Runs a call once. */
 static void run_trial(work *w, const snug_op_view *view, trial *t)
 {
@@ -280,25 +323,31 @@ static void run_trial(work *w, const snug_op_view *view, trial *t)
     t->count = w->round == 1 ? 0 : t->count;
     t->round = w->round;
     cool(w, view, &l.call, held);
-    t->seconds[t->count++] = time_run(w, kernel, &l.call);
+    const double before = test_speed(w);
+    t->seconds[t->count] = time_run(w, kernel, &l.call);
+    t->beside[t->count] = 0.5 * (before + test_speed(w));
+    t->count++;
 }
 
 /*
- * What a call takes on a machine that is left alone: a quarter of the runs was faster. Its luckiest
- * run tells too little; and others may slow down more than half of them.
+ * What a call takes on a machine that is left alone: runs are made as short as the machine was
+ * slow, then a quarter of them was faster. The luckiest tells too little; and others may slow down
+ * more than half of them.
  */
-static double usual(trial *t)
+static double usual(const work *w, const trial *t)
 {
-    for (int32_t i = 1; i < t->count; i++) {
-        const double moved = t->seconds[i];
+    double sorted[ROUNDS];
+    for (int32_t i = 0; i < t->count; i++) {
+        const double speed = w->speed_best / t->beside[i];
+        const double seconds = t->seconds[i] * (speed > least_speed ? speed : least_speed);
         int32_t at = i;
-        while (at > 0 && t->seconds[at - 1] > moved) {
-            t->seconds[at] = t->seconds[at - 1];
+        while (at > 0 && sorted[at - 1] > seconds) {
+            sorted[at] = sorted[at - 1];
             at--;
         }
-        t->seconds[at] = moved;
+        sorted[at] = seconds;
     }
-    const double found = t->seconds[t->count / 4];
+    const double found = sorted[t->count / 4];
     return found > 0.0 ? found : 1e-9;
 }
 
@@ -313,11 +362,11 @@ static trial *find_trial(const work *w, uint64_t kind, int64_t samples)
 }
 
 /* The point of a trial; more samples never cost less. */
-static void note(work *w, trial *t)
+static void note(work *w, const trial *t)
 {
     const snug_cost_point *known = NULL;
     const int64_t count = snug_cost_find(w->table->points, w->table->count, t->kind, &known);
-    double seconds = usual(t) / t->kept;
+    double seconds = usual(w, t) / t->kept;
     for (int64_t k = 0; k < count && known[k].samples < t->samples; k++) {
         seconds = known[k].seconds > seconds ? known[k].seconds : seconds;
     }

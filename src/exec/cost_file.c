@@ -10,7 +10,7 @@
 
 enum { HEADER_BYTES = 1024, POINT_BYTES = 96, SECONDS_MAX = 100000 };
 
-static const char schema[] = "snug.costs/2";
+static const char schema[] = "snug.costs/3";
 
 static uint64_t hash_machine(const snug_cost_machine *machine)
 {

@@ -8,6 +8,8 @@
 /* NaN in every floating type, and a value no canary check mistakes for data. */
 enum { POISON_BYTE = 0xff, CANARY_BYTE = 0xa5 };
 
+enum { ZERO_PART_BYTES = 256 << 10 }; /* What a thread zeroes at a time. */
+
 /* A call made ready: views taken, kernels found. */
 typedef struct bound_call {
     snug_op_view view;
@@ -379,13 +381,30 @@ static snug_status run_call(const snug_exec *exec, int64_t c, const turn *at,
     return SNUG_OK;
 }
 
+/* A buffer that is about to be added to. */
+typedef struct zeroing {
+    unsigned char *base;
+    const snug_plan_buffer *buffer;
+} zeroing;
+
+static void zero_part(void *context, int64_t part, int32_t thread)
+{
+    const zeroing *work = context;
+    const int64_t first = part * ZERO_PART_BYTES;
+    SNUG_UNUSED(thread);
+    memset(work->base + work->buffer->offset + first, 0,
+           (size_t)snug_min_i64(ZERO_PART_BYTES, work->buffer->bytes - first));
+}
+
 /* Before the first turn of a step in this loop: what it is the first to add to starts from zero. */
 static void zero_before(const snug_exec *exec, int32_t loop)
 {
     const snug_program *p = exec->program;
     for (int32_t b = 0; b < p->buffer_count; b++) {
         if (p->buffers[b].zero_loop == loop) {
-            memset(exec->base + p->buffers[b].offset, 0, (size_t)p->buffers[b].bytes);
+            zeroing work = {.base = exec->base, .buffer = &p->buffers[b]};
+            snug_parallel_run(exec->parallel, snug_ceil_div(p->buffers[b].bytes, ZERO_PART_BYTES),
+                              zero_part, &work);
             set_canary(exec, b);
         }
     }

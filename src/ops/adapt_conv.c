@@ -84,8 +84,9 @@ void snug_adapt_conv1d_dw(const snug_kernel_call *call)
                                     call->outputs[0], call->parallel, call->scratch);
     }
     if (call->outputs[1] != NULL) {
-        snug_bias_gradient(call->count, view->input[1].extent[0], view->input[1].extent[1],
-                           call->inputs[1], call->outputs[1], call->parallel);
+        snug_bias_gradient(call->isa, call->count, view->input[1].extent[0],
+                           view->input[1].extent[1], call->inputs[1], call->outputs[1],
+                           call->parallel);
     }
 }
 

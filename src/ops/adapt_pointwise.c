@@ -18,12 +18,12 @@ void snug_adapt_relu_grad(const snug_kernel_call *call)
 
 void snug_adapt_add(const snug_kernel_call *call)
 {
-    const float *sum = call->inputs[0];
-    for (int32_t k = 1; k < call->view->input_count; k++) {
-        snug_add(call->isa, snug_unpack_count(call), sum, call->inputs[k], call->outputs[0],
-                 call->parallel);
-        sum = call->outputs[0];
+    const float *terms[SNUG_NODE_INPUTS_MAX];
+    for (int32_t k = 0; k < call->view->input_count; k++) {
+        terms[k] = call->inputs[k];
     }
+    snug_sum(call->isa, snug_unpack_count(call), call->view->input_count, terms, call->outputs[0],
+             call->parallel);
 }
 
 snug_crop_shape snug_unpack_crop(const snug_kernel_call *call)

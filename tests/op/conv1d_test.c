@@ -134,7 +134,7 @@ static void run_samples(const conv_case *c, const snug_conv1d *conv, int64_t fir
                                r->dx + first * conv->steps * conv->channels, parallel, scratch);
     memset(scratch, 0xff, (size_t)bytes);
     snug_conv1d_weight_gradient(conv, count, x, dy, r->dw, parallel, scratch);
-    snug_bias_gradient(count, steps_out, conv->filters, dy, r->db, parallel);
+    snug_bias_gradient(conv->isa, count, steps_out, conv->filters, dy, r->db, parallel);
     free(scratch);
     free(forward);
     free(backward);

@@ -34,15 +34,15 @@ static void simple_kernels_round_the_reference(void **state)
             CHECK(y[i] == (float)ry[i]);
         }
         CHECK(y[3] == b[3]);
-        snug_add(isa, COUNT, a, b, y, &runner);
+        snug_sum(isa, COUNT, 2, (const float *const[]){a, b}, y, &runner);
         snug_ref_add(COUNT, ra, rb, ry);
         for (int64_t i = 0; i < COUNT; i++) {
             CHECK(y[i] == (float)ry[i] || (i == 3 && isnan(y[i])));
         }
         memcpy(y, b, COUNT * sizeof *y);
-        snug_add(isa, COUNT, y, b, y, &runner);
+        snug_sum(isa, COUNT, 4, (const float *const[]){y, a, b, a}, y, &runner);
         for (int64_t i = 0; i < COUNT; i++) {
-            CHECK(y[i] == b[i] + b[i]);
+            CHECK(y[i] == b[i] + a[i] + b[i] + a[i] || (i == 3 && isnan(y[i])));
         }
     }
     float *const floats[] = {a, b, y};

@@ -159,31 +159,54 @@ static void exact_forward_and_dx(const tds_case *c, results *r)
     }
 }
 
-static void exact_dw_and_db(const tds_case *c, results *r)
+static void exact_dw(const tds_case *c, results *r)
 {
     const int64_t ch = c->conv.channels;
     const int64_t width = c->conv.width;
     const int64_t steps_out = snug_tds_conv_steps_out(&c->conv);
     const int64_t block = (256 + width - 1) / width;
-    for (int64_t index = 0; index < c->w_count + ch; index++) {
-        const bool is_bias = index >= c->w_count;
-        const int64_t o = is_bias ? index - c->w_count : index / c->conv.taps / ch;
+    for (int64_t index = 0; index < c->w_count; index++) {
+        const int64_t o = index / c->conv.taps / ch;
         const int64_t i = index / c->conv.taps % ch;
         const int64_t j = index % c->conv.taps;
-        float *total = is_bias ? &r->db[o] : &r->dw[index];
         float chain = 0.0f;
         for (int64_t row = 0; row < c->samples * steps_out; row++) {
             const int64_t t = row % steps_out;
             const int64_t step = row / steps_out * c->conv.steps + t + j;
             for (int64_t lane = 0; lane < width; lane++) {
-                const float x = is_bias ? 1.0f : c->x[(step * ch + i) * width + lane];
-                chain = fmaf(c->dy[(row * ch + o) * width + lane], x, chain);
+                chain = fmaf(c->dy[(row * ch + o) * width + lane],
+                             c->x[(step * ch + i) * width + lane], chain);
             }
             if ((t + 1) % block == 0 || t + 1 == steps_out) {
-                *total += chain;
+                r->dw[index] += chain;
                 chain = 0.0f;
             }
         }
+    }
+}
+
+static void exact_db(const tds_case *c, results *r)
+{
+    const int64_t ch = c->conv.channels;
+    const int64_t width = c->conv.width;
+    const int64_t steps_out = snug_tds_conv_steps_out(&c->conv);
+    const int64_t block = (256 + width - 1) / width;
+    for (int64_t index = 0; index < c->samples * ch; index++) {
+        const int64_t sample = index / ch;
+        const int64_t o = index % ch;
+        float total = 0.0f;
+        for (int64_t lane = 0; lane < width; lane++) {
+            float sum = 0.0f, chain = 0.0f;
+            for (int64_t t = 0; t < steps_out; t++) {
+                chain += c->dy[((sample * steps_out + t) * ch + o) * width + lane];
+                if ((t + 1) % block == 0 || t + 1 == steps_out) {
+                    sum += chain;
+                    chain = 0.0f;
+                }
+            }
+            total += sum;
+        }
+        r->db[o] += total;
     }
 }
 
@@ -193,7 +216,8 @@ static void check_all_ways(test_random *random, const tds_case *c)
     results got = make_results(c);
     begin_results(c, &expected);
     exact_forward_and_dx(c, &expected);
-    exact_dw_and_db(c, &expected);
+    exact_dw(c, &expected);
+    exact_db(c, &expected);
     for (int isa = 0; isa < SNUG_KERNEL_ISA_COUNT; isa++) {
         if (!isa_runs_here((snug_kernel_isa)isa)) {
             continue;

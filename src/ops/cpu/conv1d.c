@@ -9,10 +9,11 @@
 #include "ops/cpu/gemm.h"
 #include "ops/cpu/gemm_kernel.h"
 #include "ops/cpu/gemm_pack.h"
+#include "ops/cpu/vmath_kernels.h"
 
 enum {
     /* Below so many rows the product packs weights on its way, which then costs less. */
-    PACK_ROWS_LEAST = 512,
+    PACK_ROWS_LEAST = 4096,
     SUM_COLS = 64,        /* Columns of a bias that one thread sums. */
     RELU_BLOCK = 1 << 15, /* Elements of one part of a gradient through relu. */
     FLOAT_BYTES = (int)sizeof(float)
@@ -299,6 +300,7 @@ void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const
 }
 
 typedef struct sum_work {
+    const snug_lane_kernels *kernels;
     int64_t samples;
     int64_t rows;
     int64_t cols;
@@ -315,24 +317,21 @@ static void bias_gradient_part(void *context, int64_t part, int32_t thread)
     for (int64_t sample = 0; sample < work->samples; sample++) {
         const float *rows = work->dy + sample * work->rows * work->cols + first;
         for (int64_t block = 0; block < work->rows; block += SNUG_GEMM_SUM_BLOCK) {
-            float sum[SUM_COLS] = {0.0f};
-            const int64_t end = snug_min_i64(block + SNUG_GEMM_SUM_BLOCK, work->rows);
-            for (int64_t row = block; row < end; row++) {
-                const float *values = rows + row * work->cols;
-                for (int64_t col = 0; col < cols; col++) {
-                    sum[col] += values[col];
-                }
-            }
-            for (int64_t col = 0; col < cols; col++) {
-                work->db[first + col] += sum[col];
-            }
+            const int64_t count = snug_min_i64(SNUG_GEMM_SUM_BLOCK, work->rows - block);
+            work->kernels->column_sums(count, cols, work->cols, rows + block * work->cols,
+                                       work->db + first, NULL);
         }
     }
 }
 
-void snug_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const float *dy, float *db,
-                        const snug_parallel *parallel)
+void snug_bias_gradient(snug_kernel_isa isa, int64_t samples, int64_t rows, int64_t cols,
+                        const float *dy, float *db, const snug_parallel *parallel)
 {
-    sum_work work = {.samples = samples, .rows = rows, .cols = cols, .dy = dy, .db = db};
+    sum_work work = {.kernels = snug_lane_kernels_of(isa),
+                     .samples = samples,
+                     .rows = rows,
+                     .cols = cols,
+                     .dy = dy,
+                     .db = db};
     snug_parallel_run(parallel, snug_ceil_div(cols, SUM_COLS), bias_gradient_part, &work);
 }

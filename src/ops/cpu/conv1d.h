@@ -130,7 +130,7 @@ void snug_conv1d_weight_gradient(const snug_conv1d *conv, int64_t samples, const
  * @mem     Allocates nothing.
  * @threads Reentrant.
  */
-void snug_bias_gradient(int64_t samples, int64_t rows, int64_t cols, const float *dy, float *db,
-                        const snug_parallel *parallel);
+void snug_bias_gradient(snug_kernel_isa isa, int64_t samples, int64_t rows, int64_t cols,
+                        const float *dy, float *db, const snug_parallel *parallel);
 
 #endif

@@ -6,7 +6,10 @@
 #include "base/checked.h"
 #include "ops/cpu/vmath_kernels.h"
 
-enum { PART = 16384 }; /* Elements of a part: three arrays of it fit the second-level cache. */
+enum {
+    PART = 16384, /* Elements of a part: three arrays of it fit the second-level cache. */
+    PIECE = 2048  /* Elements of a sum of several: it stays in the first-level cache. */
+};
 
 typedef struct element_context {
     const snug_lane_kernels *kernels;
@@ -24,14 +27,6 @@ static void relu_part(void *opaque, int64_t part, int32_t thread)
     c->kernels->relu_grad(snug_min_i64(PART, c->count - at), c->a + at, c->b + at, c->y + at);
 }
 
-static void add_part(void *opaque, int64_t part, int32_t thread)
-{
-    const element_context *c = opaque;
-    const int64_t at = part * PART;
-    SNUG_UNUSED(thread);
-    c->kernels->add(snug_min_i64(PART, c->count - at), c->a + at, c->b + at, c->y + at);
-}
-
 void snug_relu_backward(snug_kernel_isa isa, int64_t count, const float *y, const float *dy,
                         float *dx, const snug_parallel *parallel)
 {
@@ -40,12 +35,34 @@ void snug_relu_backward(snug_kernel_isa isa, int64_t count, const float *y, cons
     snug_parallel_run(parallel, snug_ceil_div(count, PART), relu_part, &context);
 }
 
-void snug_add(snug_kernel_isa isa, int64_t count, const float *a, const float *b, float *y,
+typedef struct sum_context {
+    const snug_lane_kernels *kernels;
+    int64_t count;
+    int32_t terms;
+    const float *const *x;
+    float *y;
+} sum_context;
+
+static void sum_part(void *opaque, int64_t part, int32_t thread)
+{
+    const sum_context *c = opaque;
+    const int64_t end = snug_min_i64(part * PART + PART, c->count);
+    SNUG_UNUSED(thread);
+    for (int64_t at = part * PART; at < end; at += PIECE) {
+        const int64_t count = snug_min_i64(PIECE, end - at);
+        for (int32_t k = 1; k < c->terms; k++) {
+            c->kernels->add(count, (k == 1 ? c->x[0] : c->y) + at, c->x[k] + at, c->y + at);
+        }
+    }
+}
+
+void snug_sum(snug_kernel_isa isa, int64_t count, int32_t terms, const float *const *x, float *y,
               const snug_parallel *parallel)
 {
-    element_context context = {
-        .kernels = snug_lane_kernels_of(isa), .count = count, .a = a, .b = b, .y = y};
-    snug_parallel_run(parallel, snug_ceil_div(count, PART), add_part, &context);
+    SNUG_ASSERT(terms >= 2);
+    sum_context context = {
+        .kernels = snug_lane_kernels_of(isa), .count = count, .terms = terms, .x = x, .y = y};
+    snug_parallel_run(parallel, snug_ceil_div(count, PART), sum_part, &context);
 }
 
 typedef struct crop_context {

@@ -18,8 +18,8 @@
 void snug_relu_backward(snug_kernel_isa isa, int64_t count, const float *y, const float *dy,
                         float *dx, const snug_parallel *parallel);
 
-/** y = a + b. */
-void snug_add(snug_kernel_isa isa, int64_t count, const float *a, const float *b, float *y,
+/** y = x[0] + x[1] + ..., added in this order. `terms` >= 2; y may be x[0], but no other. */
+void snug_sum(snug_kernel_isa isa, int64_t count, int32_t terms, const float *const *x, float *y,
               const snug_parallel *parallel);
 
 /** Shapes of the skip that uses the last rows of a longer sequence. */

@@ -11,8 +11,8 @@ enum {
     COLS_MAX = 32,
     LANES = 16,
     B_AHEAD = 16,
-    PANELS_ALONG = 8,
-    STRETCH = 16 /* k between two prefetches. */
+    ROWS_ALONG = 8, /* k that are copied together. */
+    STRETCH = 16    /* k between two prefetches. */
 };
 
 typedef struct accumulators {
@@ -283,23 +283,61 @@ static void multiply(const snug_gemm_tile *tile)
     }
 }
 
-/* A few panels at a time: long reads, and not more streams of writes than L1 has room for. */
+/* Up to 8 k of one panel of any width. */
+static SNUG_ALWAYS_INLINE void copy_rows(const float *from, int64_t stride, int64_t lanes,
+                                         int64_t depth, int64_t width, float *to)
+{
+    for (int64_t lane = 0; lane < lanes; lane += LANES) {
+        const __mmask16 mask = column_mask(lanes - lane);
+        for (int64_t k = 0; k < depth; k++) {
+            _mm512_mask_storeu_ps(to + k * width + lane, mask,
+                                  _mm512_maskz_loadu_ps(mask, from + k * stride + lane));
+        }
+    }
+}
+
+/*
+ * 8 k of a panel of 14 lanes are 7 whole vectors: vector i has the lanes from 2 i on of row i, then
+ * the first ones of row i + 1, which an index finds from 16 on.
+ */
+static SNUG_ALWAYS_INLINE void join_rows(const float *from, int64_t stride, float *to)
+{
+#define AT(lane) ((lane) + ((lane) < ROWS_MAX ? 0 : LANES - ROWS_MAX))
+#define FOUR(lane) AT(lane), AT((lane) + 1), AT((lane) + 2), AT((lane) + 3)
+#define INDEX(i)                                                                                   \
+    {                                                                                              \
+        FOUR(2 * (i)), FOUR(2 * (i) + 4), FOUR(2 * (i) + 8), FOUR(2 * (i) + 12)                    \
+    }
+    static const _Alignas(64) int32_t indices[ROWS_ALONG - 1][LANES] = {
+        INDEX(0), INDEX(1), INDEX(2), INDEX(3), INDEX(4), INDEX(5), INDEX(6)};
+    const __mmask16 mask = column_mask(ROWS_MAX);
+    __m512 row = _mm512_maskz_loadu_ps(mask, from);
+#pragma GCC unroll 7
+    for (int i = 0; i < ROWS_ALONG - 1; i++) {
+        const __m512 after = _mm512_maskz_loadu_ps(mask, from + (i + 1) * stride);
+        _mm512_storeu_ps(to + i * LANES,
+                         _mm512_permutex2var_ps(row, _mm512_load_si512(indices[i]), after));
+        row = after;
+    }
+#undef AT
+#undef FOUR
+#undef INDEX
+}
+
+/* A few k of all panels at a time, so that both what is read and what is written is in L1. */
 static void pack_along(const float *source, int64_t stride, int64_t lanes, int64_t depth,
                        int64_t width, float *out)
 {
-    for (int64_t group = 0; group < lanes; group += PANELS_ALONG * width) {
-        const int64_t end =
-            group + PANELS_ALONG * width < lanes ? group + PANELS_ALONG * width : lanes;
-        for (int64_t k = 0; k < depth; k++) {
-            const float *from = source + k * stride;
-            for (int64_t first = group; first < end; first += width) {
-                float *to = out + first * depth + k * width;
-                const int64_t count = end - first < width ? end - first : width;
-                for (int64_t lane = 0; lane < count; lane += LANES) {
-                    const __mmask16 mask = column_mask(count - lane);
-                    _mm512_mask_storeu_ps(to + lane, mask,
-                                          _mm512_maskz_loadu_ps(mask, from + first + lane));
-                }
+    for (int64_t k = 0; k < depth; k += ROWS_ALONG) {
+        const int64_t count = depth - k < ROWS_ALONG ? depth - k : ROWS_ALONG;
+        const float *from = source + k * stride;
+        for (int64_t first = 0; first < lanes; first += width) {
+            float *to = out + first * depth + k * width;
+            if (width == ROWS_MAX && count == ROWS_ALONG && lanes - first >= width) {
+                join_rows(from + first, stride, to);
+            } else {
+                copy_rows(from + first, stride, lanes - first < width ? lanes - first : width,
+                          count, width, to);
             }
         }
     }

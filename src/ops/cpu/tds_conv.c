@@ -8,12 +8,13 @@
 #include "base/checked.h"
 #include "base/limits.h"
 #include "ops/cpu/gemm_kernel.h"
+#include "ops/cpu/tds_conv_kernel.h"
+#include "ops/cpu/vmath_kernels.h"
 
 enum {
-    PART_STEPS = 32, /* Output steps of one part of a job. */
-    SUM_BLOCK = 256, /* Products of a block of a canonical sum, at least. */
-    SUM_LANES = 16,  /* Channels of a bias that are summed side by side, at most. */
-    PIECE_BLOCKS = 2 /* Blocks of dy that are turned at once; their biases are summed together. */
+    PART_STEPS = 32,  /* Output steps of one part of a job. */
+    SUM_BLOCK = 256,  /* Products of a block of a canonical sum, at least. */
+    TURNED_BLOCKS = 4 /* Blocks of x that are turned before the last steps move to the front. */
 };
 
 static void check_conv(const snug_tds_conv *conv)
@@ -184,24 +185,29 @@ void snug_tds_conv_input_gradient(const snug_tds_conv *conv, int64_t samples, co
 }
 
 /*
- * Weight gradient. With every step turned to [W, ch], both operands have their channels side by
- * side: dw[o, (j, i)] is a product over the rows (t, l) of dy turned and of x turned and moved by j
- * steps. Each part owns some outputs and takes them through all steps in order, block by block. It
- * turns the steps of a block itself, where L1 still holds them for all its outputs: that costs less
- * than to fetch what another core has turned.
+ * Weight gradient. With the steps of x turned to [W, ch], its input channels lie side by side:
+ * dw[o, j] is a vector of them, the sum over the rows (t, l) of a number of dy times a vector of x
+ * moved by j steps. Each part owns some outputs and takes them through all steps in order, block by
+ * block. It turns the steps of a block itself, where L1 still holds them for all its outputs: that
+ * costs less than to fetch what another core has turned.
  */
 typedef struct turn {
     const snug_tds_conv *conv;
-    const snug_gemm_kernels *kernels;
+    const snug_gemm_kernels *gemm;
+    const snug_tds_kernels *kernels;
+    const snug_lane_kernels *lane_kernels;
     int64_t samples;
     const float *x;
     const float *dy;
     float *db;
-    float *sums;   /* [ch_out, taps, ch_in]: dw in the order of the product. */
-    float *turned; /* Of each thread: a block of x, then a piece of dy. */
+    float *sums;     /* [ch_out, taps, lanes]: dw in the order of the product. */
+    float *turned;   /* Of each thread: steps of x, then columns of dy. */
+    int64_t lanes;   /* Input channels in whole vectors; those past ch are zero. */
+    int64_t step;    /* Floats of a step of x turned: [W, lanes]. */
+    int64_t columns; /* Floats of a step of dy: [ch, W]. */
     int64_t tile_rows;
     int64_t block_steps;
-    int64_t piece_steps;
+    int64_t turned_steps; /* At most, and taps - 1 more. */
     int64_t thread_floats;
     int64_t tap_groups;
     int64_t tap_step; /* Taps of a group. */
@@ -209,115 +215,98 @@ typedef struct turn {
     int64_t parts;
 } turn;
 
+static const snug_tds_kernels *tds_kernels_of(snug_kernel_isa isa)
+{
+    static const snug_tds_kernels *const tables[SNUG_KERNEL_ISA_COUNT] = {
+        [SNUG_KERNEL_SCALAR] = &snug_tds_kernels_scalar,
+        [SNUG_KERNEL_AVX2] = &snug_tds_kernels_avx2,
+        [SNUG_KERNEL_AVX512] = &snug_tds_kernels_avx512,
+    };
+    return tables[isa];
+}
+
+/* Pieces of nearly equal size, none larger than `most`. */
+static int64_t even_pieces(int64_t count, int64_t most)
+{
+    return snug_ceil_div(count, snug_ceil_div(count, most));
+}
+
 static turn turn_of(const snug_tds_conv *conv, int64_t samples)
 {
-    const int64_t step_floats = conv->channels * conv->width;
-    turn job = {.conv = conv, .kernels = snug_gemm_kernels_of(conv->isa), .samples = samples};
-    job.tile_rows = tile_rows_of(conv, job.kernels);
+    turn job = {.conv = conv,
+                .gemm = snug_gemm_kernels_of(conv->isa),
+                .kernels = tds_kernels_of(conv->isa),
+                .lane_kernels = snug_lane_kernels_of(conv->isa),
+                .samples = samples};
+    job.lanes = snug_align_up(conv->channels, SNUG_TDS_LANES);
+    job.step = job.lanes * conv->width;
+    job.columns = conv->channels * conv->width;
+    job.tile_rows = even_pieces(conv->channels, job.kernels->rows_max);
     job.block_steps = snug_ceil_div(SUM_BLOCK, conv->width);
-    job.piece_steps = PIECE_BLOCKS * job.block_steps;
-    job.thread_floats = snug_align_up(
-        (job.block_steps + conv->taps - 1 + job.piece_steps) * step_floats, SNUG_ALIGN);
-    job.tap_step = conv->channels <= job.kernels->cols_max / 2 ? 2 : 1;
+    job.turned_steps = TURNED_BLOCKS * job.block_steps;
+    job.thread_floats =
+        snug_align_up((job.turned_steps + conv->taps - 1) * job.step + job.columns, SNUG_ALIGN);
+    job.tap_step = even_pieces(conv->taps, job.kernels->taps_max);
     job.tap_groups = snug_ceil_div(conv->taps, job.tap_step);
     job.tiles = snug_ceil_div(conv->channels, job.tile_rows) * job.tap_groups;
     return job;
 }
 
-static int64_t sums_bytes(const snug_tds_conv *conv)
+static int64_t sums_bytes(const turn *job)
 {
-    return floats_bytes(conv->channels * conv->channels * conv->taps);
+    return floats_bytes(job->conv->channels * job->conv->taps * job->lanes);
 }
 
 int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, int64_t samples,
                                                     int32_t threads)
 {
     const turn job = turn_of(conv, samples);
-    return sums_bytes(conv) + threads * job.thread_floats * (int64_t)sizeof(float);
+    return sums_bytes(&job) + threads * job.thread_floats * (int64_t)sizeof(float);
 }
 
-/* Turns `rows` channels from `row` on of some steps to [steps, W, rows]. */
-static void turn_steps(const turn *job, const float *from, int64_t steps, int64_t row, int64_t rows,
-                       float *to)
-{
-    const int64_t width = job->conv->width;
-    const float *first = from + row * width;
-    for (int64_t step = 0; step < steps; step++) {
-        job->kernels->pack_across(first + step * job->conv->channels * width, width, rows, width,
-                                  rows, to + step * rows * width);
-    }
-}
-
-/* The rows of dw that a part has some of, and their dy. */
-typedef struct sum_rows {
-    int64_t first;
-    int64_t count;
-    float *dy_turned; /* [steps, W, count]. */
-} sum_rows;
-
-/* One tile of rows of dw and one group of taps, over one block of steps; `dy` is turned. */
-static void add_block(const turn *job, const sum_rows *rows, const float *x_turned, const float *dy,
-                      int64_t depth, int64_t tile_index)
+/* Turns some steps of x to [steps, W, lanes]; channels past the last stay as they are. */
+static void turn_steps(const turn *job, const float *from, int64_t steps, float *to)
 {
     const int64_t channels = job->conv->channels;
-    const int64_t panel = job->kernels->cols_max;
-    const int64_t row = tile_index / job->tap_groups * job->tile_rows;
-    const int64_t tap = tile_index % job->tap_groups * job->tap_step;
-    snug_gemm_tile tile = {
-        .rows = snug_min_i64(job->tile_rows, channels - row),
-        .depth = depth,
-        .a = dy + row - rows->first,
-        .a_col_stride = rows->count,
-        .b_row_stride = channels,
-        .c_row_stride = job->conv->taps * channels,
-        .start = SNUG_GEMM_ADD_TO_C,
-        .pair = job->tap_step == 2 && tap + 1 < job->conv->taps,
-        .b_high = job->conv->width * channels,
-        .c_high = channels,
-    };
-    for (int64_t col = 0; col < channels; col += panel) {
-        tile.cols = snug_min_i64(panel, channels - col);
-        tile.b = x_turned + tap * job->conv->width * channels + col;
-        tile.c = job->sums + (row * job->conv->taps + tap) * channels + col;
-        job->kernels->multiply(&tile);
+    const int64_t width = job->conv->width;
+    const bool whole = channels == job->lanes && width % SNUG_TDS_LANES == 0;
+    for (int64_t s = 0; s < steps; s++) {
+        if (!whole || job->kernels->turn == NULL) {
+            job->gemm->pack_across(from + s * job->columns, width, channels, width, job->lanes,
+                                   to + s * job->step);
+            continue;
+        }
+        for (int64_t i = 0; i < channels; i += SNUG_TDS_LANES) {
+            for (int64_t l = 0; l < width; l += SNUG_TDS_LANES) {
+                job->kernels->turn(from + s * job->columns + i * width + l, width,
+                                   to + s * job->step + l * job->lanes + i, job->lanes);
+            }
+        }
     }
 }
 
-/*
- * The bias of the rows [first, end) over a piece is a product with ones. Two whole blocks are
- * summed side by side, since a lone chain waits for each of its additions, and added in order.
- */
-static void add_bias(const turn *job, const sum_rows *rows, int64_t steps, int64_t first,
-                     int64_t end)
+/* One tile of rows of dw and one group of taps, over one block of steps. */
+static void add_block(const turn *job, const float *x_turned, const float *dy, int64_t steps,
+                      int64_t tile_index)
 {
-    const int64_t half = snug_min_i64(job->kernels->cols_max / 2, SUM_LANES);
-    const int64_t step_floats = job->conv->width * rows->count;
-    const float one = 1.0f;
-    for (int64_t step = 0; step < steps;) {
-        const bool pair = step + 2 * job->block_steps <= steps;
-        for (int64_t row = first; row < end; row += half) {
-            float sum[2 * SUM_LANES];
-            const snug_gemm_tile tile = {
-                .rows = 1,
-                .cols = snug_min_i64(half, end - row),
-                .depth = snug_min_i64(job->block_steps, steps - step) * job->conv->width,
-                .a = &one,
-                .b = rows->dy_turned + step * step_floats + row - rows->first,
-                .b_row_stride = rows->count,
-                .c = sum,
-                .c_row_stride = SUM_LANES,
-                .start = SNUG_GEMM_FROM_ZERO,
-                .pair = pair,
-                .b_high = job->block_steps * step_floats,
-                .c_high = SUM_LANES,
-            };
-            job->kernels->multiply(&tile);
-            for (int64_t lane = 0; lane < tile.cols; lane++) {
-                const float total = job->db[row + lane] + sum[lane];
-                job->db[row + lane] = pair ? total + sum[SUM_LANES + lane] : total;
-            }
-        }
-        step += (pair ? 2 : 1) * job->block_steps;
+    const snug_tds_conv *conv = job->conv;
+    const int64_t row = tile_index / job->tap_groups * job->tile_rows;
+    const int64_t tap = tile_index % job->tap_groups * job->tap_step;
+    snug_tds_products products = {
+        .rows = snug_min_i64(job->tile_rows, conv->channels - row),
+        .taps = snug_min_i64(job->tap_step, conv->taps - tap),
+        .steps = steps,
+        .width = conv->width,
+        .dy = dy + row * conv->width,
+        .dy_step = job->columns,
+        .x_step = job->step,
+        .x_stride = job->lanes,
+        .row_stride = conv->taps * job->lanes,
+    };
+    for (int64_t i = 0; i < job->lanes; i += SNUG_TDS_LANES) {
+        products.x = x_turned + tap * job->step + i;
+        products.sums = job->sums + (row * conv->taps + tap) * job->lanes + i;
+        job->kernels->add_products(&products);
     }
 }
 
@@ -337,37 +326,46 @@ static int64_t first_tile(const turn *job, int64_t part)
     return tile;
 }
 
-/* The tiles [first, end) over one sample. */
-static void sum_sample(const turn *job, const sum_rows *rows, const float *x, const float *dy,
-                       float *x_turned, int64_t first, int64_t end)
+/* The tiles of one part; the bias of a tile of rows is with its last group of taps. */
+typedef struct tile_range {
+    int64_t first, end;
+    int64_t bias_first, bias_end; /* Rows. */
+} tile_range;
+
+/* The tiles of a part over one sample. */
+static void sum_sample(const turn *job, const tile_range *range, const float *x, const float *dy,
+                       float *x_turned)
 {
     const snug_tds_conv *conv = job->conv;
-    const int64_t step_floats = conv->channels * conv->width;
     const int64_t steps_out = snug_tds_conv_steps_out(conv);
     const int64_t more = conv->taps - 1; /* Steps of x beyond those of dy. */
-    /* The bias of a tile of rows is with its last group of taps. */
-    const int64_t bias_first = first / job->tap_groups * job->tile_rows;
-    const int64_t bias_end = snug_min_i64(end / job->tap_groups * job->tile_rows, conv->channels);
-    turn_steps(job, x, more, 0, conv->channels, x_turned);
+    const int64_t width = conv->width;
+    const int64_t column = range->bias_first * width;
+    const int64_t columns = job->db == NULL ? 0 : range->bias_end * width - column;
+    float *sums = x_turned + (job->turned_steps + more) * job->step;
+    memset(sums, 0, (size_t)job->columns * sizeof(float));
+    turn_steps(job, x, more, x_turned);
     for (int64_t step = 0; step < steps_out; step += job->block_steps) {
-        const int64_t in_piece = step % job->piece_steps;
+        const int64_t at = step % job->turned_steps;
         const int64_t steps = snug_min_i64(job->block_steps, steps_out - step);
-        if (in_piece == 0) {
-            const int64_t piece = snug_min_i64(job->piece_steps, steps_out - step);
-            turn_steps(job, dy + step * step_floats, piece, rows->first, rows->count,
-                       rows->dy_turned);
-            if (job->db != NULL) {
-                add_bias(job, rows, piece, bias_first, bias_end);
-            }
+        if (at == 0 && step > 0) {
+            memmove(x_turned, x_turned + job->turned_steps * job->step,
+                    (size_t)(more * job->step) * sizeof(float));
         }
-        turn_steps(job, x + (step + more) * step_floats, steps, 0, conv->channels,
-                   x_turned + more * step_floats);
-        const float *dy_turned = rows->dy_turned + in_piece * conv->width * rows->count;
-        for (int64_t tile = first; tile < end; tile++) {
-            add_block(job, rows, x_turned, dy_turned, steps * conv->width, tile);
+        turn_steps(job, x + (step + more) * job->columns, steps,
+                   x_turned + (at + more) * job->step);
+        job->lane_kernels->column_sums(steps, columns, job->columns,
+                                       dy + step * job->columns + column, sums + column, NULL);
+        for (int64_t tile = range->first; tile < range->end; tile++) {
+            add_block(job, x_turned + at * job->step, dy + step * job->columns, steps, tile);
         }
-        memmove(x_turned, x_turned + steps * step_floats,
-                (size_t)(more * step_floats) * sizeof(float));
+    }
+    for (int64_t row = range->bias_first; row < range->bias_end && job->db != NULL; row++) {
+        float total = 0.0f;
+        for (int64_t l = 0; l < width; l++) {
+            total += sums[row * width + l];
+        }
+        job->db[row] += total;
     }
 }
 
@@ -375,35 +373,35 @@ static void sum_part(void *context, int64_t part, int32_t thread)
 {
     const turn *job = context;
     const snug_tds_conv *conv = job->conv;
-    const int64_t first = first_tile(job, part);
-    const int64_t end = first_tile(job, part + 1);
-    if (first == end) {
+    tile_range range = {.first = first_tile(job, part), .end = first_tile(job, part + 1)};
+    float *x_turned = job->turned + thread * job->thread_floats;
+    range.bias_first = range.first / job->tap_groups * job->tile_rows;
+    range.bias_end = snug_min_i64(range.end / job->tap_groups * job->tile_rows, conv->channels);
+    if (range.first == range.end) {
         return;
     }
-    const int64_t step_floats = conv->channels * conv->width;
-    float *x_turned = job->turned + thread * job->thread_floats;
-    sum_rows rows = {
-        .first = first / job->tap_groups * job->tile_rows,
-        .dy_turned = x_turned + (job->block_steps + conv->taps - 1) * step_floats,
-    };
-    const int64_t row_end = ((end - 1) / job->tap_groups + 1) * job->tile_rows;
-    rows.count = snug_min_i64(row_end, conv->channels) - rows.first;
+    if (job->lanes > conv->channels) {
+        memset(x_turned, 0, (size_t)job->thread_floats * sizeof(float));
+    }
     for (int64_t sample = 0; sample < job->samples; sample++) {
-        sum_sample(job, &rows, job->x + sample * conv->steps * step_floats,
-                   job->dy + sample * snug_tds_conv_steps_out(conv) * step_floats, x_turned, first,
-                   end);
+        sum_sample(job, &range, job->x + sample * conv->steps * job->columns,
+                   job->dy + sample * snug_tds_conv_steps_out(conv) * job->columns, x_turned);
     }
 }
 
 /* Copies dw into the order of the product, or back. */
-static void permute_sums(const snug_tds_conv *conv, float *dw, float *sums, bool back)
+static void permute_sums(const turn *job, float *dw, bool back)
 {
-    const int64_t channels = conv->channels;
+    const int64_t channels = job->conv->channels;
+    const int64_t taps = job->conv->taps;
+    if (!back) {
+        memset(job->sums, 0, (size_t)sums_bytes(job));
+    }
     for (int64_t o = 0; o < channels; o++) {
         for (int64_t i = 0; i < channels; i++) {
-            for (int64_t j = 0; j < conv->taps; j++) {
-                float *outer = dw + (o * channels + i) * conv->taps + j;
-                float *inner = sums + (o * conv->taps + j) * channels + i;
+            for (int64_t j = 0; j < taps; j++) {
+                float *outer = dw + (o * channels + i) * taps + j;
+                float *inner = job->sums + (o * taps + j) * job->lanes + i;
                 *(back ? outer : inner) = *(back ? inner : outer);
             }
         }
@@ -422,9 +420,9 @@ void snug_tds_conv_weight_gradient(const snug_tds_conv *conv, int64_t samples, c
     job.dy = dy;
     job.db = db;
     job.sums = scratch;
-    job.turned = job.sums + sums_bytes(conv) / (int64_t)sizeof(float);
+    job.turned = job.sums + sums_bytes(&job) / (int64_t)sizeof(float);
     job.parts = snug_min_i64(parallel->threads, job.tiles);
-    permute_sums(conv, dw, job.sums, false);
+    permute_sums(&job, dw, false);
     snug_parallel_run(parallel, job.parts, sum_part, &job);
-    permute_sums(conv, dw, job.sums, true);
+    permute_sums(&job, dw, true);
 }

@@ -74,8 +74,10 @@ int64_t snug_tds_conv_weight_gradient_scratch_bytes(const snug_tds_conv *conv, i
  *     dw[o,i,j] += sum over n, t, l of dy[n,t,o,l] * x[n, t + j, i, l]
  *     db[o]     += sum over n, t, l of dy[n,t,o,l]
  *
- * Canonical sums: the steps of a sample are cut into blocks of ceil(256 / W); the sum of a block
- * (t, then l ascending) starts at 0 and is added to the total, blocks and samples in order.
+ * Canonical sums: the steps of a sample are cut into blocks of ceil(256 / W). For dw the sum of a
+ * block (t, then l ascending) starts at 0 and is added to the total, blocks and samples in order.
+ * For db each (o, l) is summed like that over t within a sample, from 0; then those sums are added
+ * over l ascending, from 0, and the result to the total.
  *
  * @param         samples  N >= 0.
  * @param[in]     x        [N, T, ch, W].
