@@ -2,11 +2,12 @@
 """What watching costs: snug monitor beside psrecord, mprof, a reader of whole smaps (as prmon) and earlyoom.
 
 Each watcher looks at the same target (bench/monitor_target.c: memory in small pages, short mmap, touch and munmap all the
-time) for some seconds. Printed: CPU of the watcher in percent of a core after its start, its resident and private memory,
-and the target's own times. The first row is the target alone; on a busy machine its longest time says how much of the
-others' is noise.
+time) for some seconds. Printed: CPU of the watcher in percent of a core after its start, its resident memory, the kernel's
+mark of its peak, its private memory, and the target's own times. The first row is the target alone; on a busy machine its
+longest time says how much of the others' is noise.
 
     bench/monitor_bench.py --snug build/snug [--mib 1024] [--seconds 12] [--python PYTHON-WITH-PEERS]
+                           [--only WORDS]
 """
 import argparse
 import os
@@ -66,7 +67,7 @@ def measure(target, mib, seconds, watcher):
     process = subprocess.Popen([target, str(mib), str(seconds)], stdout=subprocess.PIPE, text=True)
     while memory_kib(process.pid, "VmRSS") < mib * 1000:
         time.sleep(0.02)
-    result = {"cpu": 0.0, "rss": 0.0, "private": 0.0}
+    result = {"cpu": 0.0, "rss": 0.0, "peak": 0.0, "private": 0.0}
     beside = None
     if watcher:
         beside = subprocess.Popen([w.replace("PID", str(process.pid)) for w in watcher], stdout=subprocess.DEVNULL,
@@ -78,6 +79,7 @@ def measure(target, mib, seconds, watcher):
         after, took = sum(cpu_seconds(p) for p in pids), time.monotonic() - start
         result["cpu"] = 100 * (after - before) / took
         result["rss"] = sum(memory_kib(p, "VmRSS") for p in pids) / 1024
+        result["peak"] = sum(memory_kib(p, "VmHWM") for p in pids) / 1024
         result["private"] = sum(memory_kib(p, "RssAnon") for p in pids) / 1024
     operations, median, high, longest = process.communicate()[0].split()
     if beside:
@@ -92,6 +94,7 @@ def main():
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--python", default=sys.executable, help="one that has psrecord and memory_profiler")
+    parser.add_argument("--only", default="", help="watchers whose line holds these words")
     args = parser.parse_args()
     here = os.path.dirname(os.path.abspath(__file__))
     beside_python = os.path.dirname(args.python)
@@ -115,13 +118,15 @@ def main():
             ("earlyoom (the machine, no log)", earlyoom and [earlyoom, "--dryrun", "-r", "3600"]),
         ]
         print(f"target: {args.mib} MiB in small pages, {args.seconds:g} s each; times of mmap + touch + munmap")
-        print(f"{'watcher':36} {'CPU %':>7} {'RSS MiB':>8} {'private':>8} {'median ms':>10} {'99.99 %':>8} {'longest':>8}")
+        print(f"{'watcher':36} {'CPU %':>7} {'RSS MiB':>8} {'peak':>7} {'private':>8} {'median ms':>10} {'99.99 %':>8} {'longest':>8}")
         for name, command in watchers:
+            if args.only not in name:
+                continue
             if command is None and name != "nobody":
                 print(f"{name:36} not installed")
                 continue
             row = measure(target, args.mib, args.seconds, command)
-            print(f"{name:36} {row['cpu']:7.3f} {row['rss']:8.1f} {row['private']:8.1f} {row['median']:10.4f} "
+            print(f"{name:36} {row['cpu']:7.3f} {row['rss']:8.2f} {row['peak']:7.2f} {row['private']:8.1f} {row['median']:10.4f} "
                   f"{row['high']:8.3f} {row['longest']:8.2f}", flush=True)
     return 0
 

@@ -44,7 +44,8 @@ if [ -n "${TORCH_PYTHON:-}" ]; then
     fi
     part "Hugging Face folders there and back" "$TORCH_PYTHON" bench/hf_check.py --snug "$build/snug"
     if [ -n "${TORCH_PEERS:-}" ]; then
-        part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" --peers "$TORCH_PEERS"
+        part "training beside PyTorch" python3 bench/tds_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \
+            --peers "$TORCH_PEERS" --gemm "$build/bench/gemm_bench"
         part "BERT-base beside PyTorch" python3 bench/bert_bench.py --snug "$build/snug" --torch "$TORCH_PYTHON" \
             --peers "$TORCH_PEERS" --gemm "$build/bench/gemm_bench"
     fi

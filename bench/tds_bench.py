@@ -1,88 +1,54 @@
 #!/usr/bin/env python3
-"""The full-size time-series model: snug inside a kernel-enforced limit and PyTorch, in one run on one machine.
+"""The full-size time-series model: snug inside kernel-enforced limits and PyTorch, in one run.
 
-  bench/tds_bench.py --snug build/snug --torch /path/to/python --peers torch_peers.py [--budget 600MiB] [--rounds 3]
+  bench/tds_bench.py --snug build/snug --torch /path/to/python --peers torch_peers.py
+                     [--rounds 3] [--steps 3] [--gemm build/bench/gemm_bench]
 
-Generates emg2pose-layout data, then alternates: PyTorch default, snug under the budget, snug unconstrained, PyTorch tuned. Prints peaks
-(VmHWM), seconds per step, and the ratios; with --json the same as one document. `--torch` names a Python that has torch 2.13.
+5.98 M parameters, 16 channels, 20 targets, window 11,790, batch 64, fp32 AdamW, clipping, on generated
+data. Each round runs PyTorch default and tuned, snug without a budget, and snug inside limits of 600
+and 200 MiB. Peaks are VmHWM of the whole process, seconds the fastest step after the first; how rows
+are compared says bench/beside.py. Exit status 1 when something does not hold.
 """
 import argparse
-import json
+import functools
 import os
-import platform
-import statistics
 import subprocess
+import sys
 import tempfile
 
+import beside
 
-def cpu_name():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def run_torch(args, mode, micro):
-    command = [args.torch, args.peers, "--workload", "tds", "--mode", mode, "--steps", str(args.steps)]
-    if micro:
-        command += ["--micro", str(micro)]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    row = json.loads(out.strip().splitlines()[-1])
-    return {"peak_mib": row["peak_mib"], "step_s": row["s_per_step"]}
-
-
-def run_snug(args, data, budget, name):
-    out = os.path.join(args.folder, name)
-    subprocess.run(["rm", "-rf", out], check=True)
-    command = [args.snug, "train", "timeseries", f"data.path={data}", "data.stride=2000",
-               f"training.max_steps={args.steps}", "--budget", budget,
-               "--out", out, "training.log_every_steps=1", "training.eval_every_steps=1000000", "training.checkpoint_every_steps=1000000"]
-    if budget != "90%":
-        command = [os.path.join(os.path.dirname(__file__), "..", "tools", "limit.sh"), budget] + command
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"snug failed with {done.returncode}: {done.stderr[-2000:]}")
-    row = json.load(open(os.path.join(out, "summary.json")))
-    # The same statistic as the peer: the fastest step after the first. The stride gives enough windows that every batch is full.
-    steps = [json.loads(line) for line in open(os.path.join(out, "metrics.jsonl"))]
-    seconds = [s["step_seconds"] for s in steps if "step_seconds" in s][1:]
-    return {"peak_mib": row["peak_rss_bytes"] / 2**20, "predicted_mib": row["predicted_peak_bytes"] / 2**20,
-            "step_s": min(seconds), "isa": row["isa"], "threads": row["threads"]}
+GIGAFLOPS = 706  # Useful work of a step, as bench/step_bench counts it.
+PEER_BAR, ROOF_BAR, LOW_BAR = 0.65, 0.60, 1.35
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--snug", default="build/snug")
-    parser.add_argument("--torch", required=True)
-    parser.add_argument("--peers", required=True)
-    parser.add_argument("--budget", default="600MiB")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(usage=__doc__)
+    beside.arguments(parser)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        args.folder = folder
-        data = os.path.join(folder, "data")
+    with tempfile.TemporaryDirectory(dir=args.scratch) as args.folder:
+        data = os.path.join(args.folder, "data")
         subprocess.run([args.snug, "data", "generate", "timeseries", "--out", data, "--sessions", "8", "--rows", "130000",
                         "--channels", "16", "--targets", "20"], check=True, capture_output=True)
-        results = {}
-        for _ in range(args.rounds):
-            for name, call in (("torch default", lambda: run_torch(args, "default", 0)),
-                               (f"snug {args.budget}", lambda: run_snug(args, data, args.budget, "limited")),
-                               ("snug unconstrained", lambda: run_snug(args, data, "90%", "free")),
-                               ("torch tuned", lambda: run_torch(args, "tuned", 0))):
-                results.setdefault(name, []).append(call())
-    table = {name: {"peak_mib": max(r["peak_mib"] for r in rows), "step_s": statistics.median(r["step_s"] for r in rows),
-                    **{k: rows[0][k] for k in ("predicted_mib", "isa") if k in rows[0]}} for name, rows in results.items()}
-    base = table["torch default"]
-    if args.json:
-        print(json.dumps({"cpu": cpu_name(), "rounds": args.rounds, "rows": table}))
-        return
-    print(f"TDS+LSTM, batch 64, window 11,790, fp32 AdamW, {cpu_name()}, 2 threads, {args.rounds} rounds")
-    print(f"{'':22}{'peak MiB':>10}{'s/step':>9}{'peak ratio':>12}{'time ratio':>12}")
-    for name, row in table.items():
-        print(f"{name:22}{row['peak_mib']:10.0f}{row['step_s']:9.2f}{row['peak_mib'] / base['peak_mib']:12.3f}{row['step_s'] / base['step_s']:12.3f}")
+        # The stride gives enough windows that every batch is full.
+        settings = ["timeseries", "data.path=%s" % data, "data.stride=2000"]
+        sides = {"torch " + mode: functools.partial(beside.torch_row, args, "tds", mode) for mode in ("default", "tuned")}
+        for name, budget in (("snug free", 0), ("snug 600 MiB", 600), ("snug 200 MiB", 200)):
+            sides[name] = functools.partial(beside.snug_row, args, settings, budget)
+        rows = beside.run_rounds(args, sides, {})
+    found = [
+        ("free: step over the faster of PyTorch", beside.ratio(rows, "snug free", ["torch default", "torch tuned"]),
+         PEER_BAR, "most"),
+        ("200 MiB: step over the one without a budget", beside.ratio(rows, "snug 200 MiB", ["snug free"]), LOW_BAR, "most"),
+        ("600 MiB: peak MiB", beside.peak(rows, "snug 600 MiB"), 600, "most"),
+        ("200 MiB: peak MiB", beside.peak(rows, "snug 200 MiB"), 200, "most"),
+    ]
+    if args.gemm:
+        found.append(("free: share of the roof", beside.roof_share(rows, "snug free", GIGAFLOPS), ROOF_BAR, "least"))
+    title = "TDS+LSTM, batch 64, window 11,790, fp32 AdamW, %s, %d threads, %d rounds" % (
+        beside.cpu_name(), args.threads, args.rounds)
+    return 0 if beside.show(title, rows, "torch default", found) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
