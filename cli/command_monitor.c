@@ -169,13 +169,39 @@ static snug_status open_monitor(monitor_plan *plan, snug_monitor **out, int *out
     return status;
 }
 
-static void print_end(const cli_line *line, const monitor_plan *plan, snug_monitor *monitor)
+static bool is_number(const char *word)
 {
-    snug_monitor_end end;
+    return word[0] != '\0' && strspn(word, "0123456789") == strlen(word);
+}
+
+/* What was seen and what it cost, in two lines. */
+static void print_figures(const snug_monitor_end *end)
+{
     char sampled[32];
     char kernel[32];
     char rss[32];
     char own[32];
+    (void)snug_size_show(end->peak_kernel_bytes, kernel);
+    if (end->samples == 0) {
+        cli_note("it ended before the first sample%s%s",
+                 end->peak_kernel_bytes > 0 ? T_("; peak by the kernel ") : "",
+                 end->peak_kernel_bytes > 0 ? kernel : "");
+        return;
+    }
+    /* The kernel's mark is of one process: below the sum of all of them it says nothing. */
+    const bool both = end->peak_kernel_bytes > end->peak_sampled_bytes / 100 * 98;
+    cli_note("peak %s sampled%s%s, %" PRId64 " samples in %.1f s",
+             snug_size_show(end->peak_sampled_bytes, sampled), both ? T_(", by the kernel ") : "",
+             both ? kernel : "", end->samples, end->seconds);
+    cli_note("this watch took %.3f %% of a core, %s of memory (%s private)", end->own_cpu_percent,
+             snug_size_show(end->own_rss_bytes, rss), snug_size_show(end->own_private_bytes, own));
+}
+
+/* `drawn`: the picture, if one was asked for, is there. */
+static void print_end(const cli_line *line, const monitor_plan *plan, snug_monitor *monitor,
+                      bool drawn)
+{
+    snug_monitor_end end;
     snug_monitor_end_read(monitor, &end);
     if (end.exit_status < 0 && end.reason[0] != '\0' && strcmp(end.reason, "duration") != 0 &&
         strcmp(end.reason, "interrupted") != 0) {
@@ -186,14 +212,7 @@ static void print_end(const cli_line *line, const monitor_plan *plan, snug_monit
                                   : T_("the process has ended"));
     }
     if (!line->values.report_text && !line->json) {
-        cli_note("peak %s sampled%s%s, %" PRId64 " samples in %.1f s",
-                 snug_size_show(end.peak_sampled_bytes, sampled),
-                 end.peak_kernel_bytes > 0 ? T_(", by the kernel ") : "",
-                 end.peak_kernel_bytes > 0 ? snug_size_show(end.peak_kernel_bytes, kernel) : "",
-                 end.samples, end.seconds);
-        cli_note("this watch took %.3f %% of a core, %s of memory (%s private)",
-                 end.own_cpu_percent, snug_size_show(end.own_rss_bytes, rss),
-                 snug_size_show(end.own_private_bytes, own));
+        print_figures(&end);
     }
     if (end.lost_lines > 0) {
         cli_error("warning: %" PRId64 " lines of the log were lost", end.lost_lines);
@@ -201,7 +220,7 @@ static void print_end(const cli_line *line, const monitor_plan *plan, snug_monit
     if (plan->options.log != NULL) {
         cli_note("log %s; next: snug analyze %s", plan->options.log, plan->options.log);
     }
-    if (plan->options.plot != NULL) {
+    if (plan->options.plot != NULL && drawn) {
         cli_note("picture %s", plan->options.plot);
     }
 }
@@ -233,6 +252,9 @@ int cli_run_monitor(const cli_line *line)
     snug_status status = open_monitor(&plan, &monitor, &code, &err);
     if (status != SNUG_OK) {
         const int plain = cli_failed(status, &err);
+        if (code == SNUG_RUN_EXIT_NOT_FOUND && is_number(line->positionals[0])) {
+            cli_note("a process is watched by 'snug monitor --pid %s'", line->positionals[0]);
+        }
         return code != 0 ? code : plain;
     }
     const bool command = plan.options.target == SNUG_MONITOR_COMMAND;
@@ -242,7 +264,7 @@ int cli_run_monitor(const cli_line *line)
     status = snug_monitor_run(monitor, &observer, &err);
     monitor_view_close(&view);
     code = status == SNUG_OK ? CLI_EXIT_DONE : cli_failed(status, &err);
-    print_end(line, &plan, monitor);
+    print_end(line, &plan, monitor, status == SNUG_OK);
     const int reported = report(line, &plan, monitor);
     snug_monitor_end end;
     snug_monitor_end_read(monitor, &end);

@@ -35,7 +35,7 @@ int cli_run_predict(const cli_line *line)
         code = cli_failed(status, &err);
     } else if (line->json) {
         (void)printf("{\"schema\":\"snug.predict/1\",\"rows\":%lld}\n", (long long)rows);
-    } else {
+    } else if (fflush(stdout) == 0) { /* Else main() says what is wrong. */
         cli_note("%lld rows predicted", (long long)rows);
     }
     snug_session_close(session);

@@ -94,6 +94,10 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "monitor") == 0) {
+        /* Before anything else has brought in pages of its own. */
+        snug_monitor_prepare();
+    }
     cli_output_init(false, cli_wants_color("auto", 2));
     cli_language_init();
     int code = run(argc, argv);

@@ -46,6 +46,7 @@ TABLES = [
     ("src/api/experiments_report.c", r"last\[\] = \{", r"\};"),
     ("src/train/experiment_results.c", r"STATUS_NAMES\[\] = \{", r"\};"),
     ("src/api/experiments_api.c", r"\*out_words = ", r";"),
+    ("src/monitor/memory_plot.c", r"curve_words\[SNUG_CURVE_COUNT\] = \{", r"\};"),
     ("src/monitor/chart.c", r"\badd_bytes\(recorder, list, [^\"]*", r"[,;]"),
     ("src/monitor/levels.c", r"names\[SNUG_LEVEL_COUNT\] = \{", r"\};"),
     ("src/monitor/levels.c", r"basis_words\[BASIS_COUNT\] = \{", r"\};"),

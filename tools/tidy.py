@@ -45,8 +45,7 @@ INTRINSICS = set(
     "immintrin.h x86intrin.h xmmintrin.h emmintrin.h smmintrin.h tmmintrin.h nmmintrin.h "
     "avxintrin.h cpuid.h arm_neon.h".split())
 # A foreign header lives in one folder. What is in no set here belongs to the system: src/sys.
-FOREIGN_HOMES = {"yaml.h": "src/config/", "libdeflate.h": "src/data/",
-                 "zlib.h": "src/monitor/", "zstd.h": "src/monitor/"}
+FOREIGN_HOMES = {"yaml.h": "src/config/", "libdeflate.h": "src/data/"}
 FOREIGN_HOMES.update({name: "src/ops/cpu/" for name in INTRINSICS})
 # A program may look at its terminal and its options.
 PROGRAM_HEADERS = set("unistd.h getopt.h sys/ioctl.h termios.h time.h locale.h signal.h".split())

@@ -60,6 +60,13 @@ typedef struct snug_monitor_options {
 } snug_monitor_options;
 
 /**
+ * Gives the code that a program's start ran through back to the page cache. For the first line of a
+ * program that is about to watch: the kernel's mark of its peak (VmHWM) then ends at what loading
+ * it took, and what follows brings in only what it uses. Advice; cannot fail. @threads Any.
+ */
+SNUG_API void snug_monitor_prepare(void);
+
+/**
  * Finds or starts the target and opens what there is to read.
  *
  * @param[out] out_monitor  Owned by the caller: snug_monitor_close().

@@ -11,14 +11,16 @@
 #include "base/checked.h"
 #include "base/text.h"
 #include "base/translate.h"
+#include "base/utf8.h"
 #include "mem/budget.h"
 #include "mem/probe.h"
 #include "snug/run.h"
 #include "sys/child.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/heap.h"
 
-enum { ARENA_BLOCK_BYTES = 1 << 20, LINE_BYTES = 1024 };
+enum { ARENA_BLOCK_BYTES = 1 << 20, LINE_BYTES = 1024, TAIL_BYTES = 600 };
 static const int64_t TOLERANCE_LEAST = INT64_C(16) << 20;
 static const int64_t PAUSE_NS = 50000000;
 static const double SETTLE_S = 3;
@@ -207,6 +209,35 @@ done:
     return status;
 }
 
+/* The last line that an experiment printed: most often why it failed. */
+static void say_last_line(const snug_experiment_set *self, int64_t index)
+{
+    char path[SNUG_PATH_BYTES];
+    char tail[TAIL_BYTES + 1];
+    snug_file file = {0};
+    int64_t bytes = 0;
+    if (snug_failed(
+            join_in_folder(self, "logs", self->set.items[index].name, ".log", path, NULL)) ||
+        snug_failed(snug_file_open(path, &file, NULL))) {
+        return;
+    }
+    const int64_t from = snug_max_i64(0, file.bytes - TAIL_BYTES);
+    if (snug_failed(snug_file_read_some(&file, from, tail, TAIL_BYTES, &bytes, NULL))) {
+        bytes = 0;
+    }
+    snug_file_close(&file);
+    while (bytes > 0 && (tail[bytes - 1] == '\n' || tail[bytes - 1] == ' ')) {
+        bytes--;
+    }
+    tail[bytes] = '\0';
+    char *line = strrchr(tail, '\n');
+    line = line != NULL ? line + 1 : tail;
+    if (line[0] != '\0') {
+        snug_utf8_clean(line);
+        say(self, true, "%s: its last words: %s", self->set.items[index].name, line);
+    }
+}
+
 static void say_result(const snug_experiment_set *self, int64_t index)
 {
     const snug_experiment_result *result = &self->results[index];
@@ -223,6 +254,9 @@ static void say_result(const snug_experiment_set *self, int64_t index)
     }
     say(self, result->status != SNUG_EXPERIMENT_DONE, "%s: %s after %.1f s, peak %s%s",
         self->set.items[index].name, result->sentence, result->wall_s, peak, figure);
+    if (result->status == SNUG_EXPERIMENT_FAILED) {
+        say_last_line(self, index);
+    }
     if (result->memory_known && !result->memory_back) {
         say(self, true, "%s: %s more is held than before the first experiment",
             self->set.items[index].name, snug_size_text(result->memory_left_bytes, left));

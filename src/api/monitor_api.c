@@ -186,6 +186,11 @@ static snug_status open_target(const snug_monitor_options *options, snug_monitor
     return snug_recorder_open(&chosen, &monitor->recorder, err);
 }
 
+void snug_monitor_prepare(void)
+{
+    snug_trim_code();
+}
+
 snug_status snug_monitor_open(const snug_monitor_options *options, snug_monitor **out_monitor,
                               int *out_exit, snug_error *err)
 {
@@ -211,6 +216,9 @@ snug_status snug_monitor_open(const snug_monitor_options *options, snug_monitor 
     snug_mutex_init(&monitor->mutex);
     snug_condition_init(&monitor->wake);
     SNUG_TRY_DONE(open_target(options, monitor, &exit_status, err));
+    if (options->target != SNUG_MONITOR_SELF) {
+        snug_trim_code();
+    }
     monitor->plot_due_ns = snug_clock_ns() + monitor->plot_interval_ns;
     *out_monitor = monitor;
 

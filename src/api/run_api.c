@@ -271,6 +271,12 @@ static bool prepare_next(runner *run, const snug_attempt *attempt)
     char data[SNUG_RUN_TEXT_BYTES];
     snug_text text;
     if (!is_memory(attempt->cause)) {
+        if (attempt->cause == SNUG_CAUSE_COMMAND && attempt->exit_code != 0 &&
+            attempt->rung == SNUG_RUNG_RLIMIT) {
+            say(run, false,
+                "if it was refused memory, as its own words would say: RLIMIT_DATA "
+                "leaves no trace of one large request");
+        }
         return false;
     }
     if (run->result->attempt_count > run->options->retry_count) {

@@ -158,7 +158,7 @@ void snug_canvas_value_ticks(snug_canvas *canvas, const snug_svg_axis *axis, int
     for (int64_t i = 0; i < drawn; i++) {
         char number[32];
         const double at = snug_svg_place(axis, values[i]);
-        (void)snprintf(number, sizeof number, "%.4g", values[i]);
+        (void)snprintf(number, sizeof number, "%.6g", values[i]);
         snug_canvas_line(canvas, "grid", left, at, right, at);
         snug_canvas_words(canvas, "end", left - 8, at + 4.5, number);
     }

@@ -1,9 +1,9 @@
 #include "base/svg.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/attr.h"
+#include "base/utf8.h"
 
 enum { TICKS_MAX = 12 };
 
@@ -132,15 +132,15 @@ void snug_svg_value_ticks(snug_text *out, const snug_svg_axis *axis, int count, 
         const double at = snug_svg_place(axis, values[i]);
         snug_text_add(out,
                       "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                      "<text class=\"end\" x=\"%d\" y=\"%.1f\">%.4g</text>\n",
+                      "<text class=\"end\" x=\"%d\" y=\"%.1f\">%.6g</text>\n",
                       left, right, at, at, left - 8, at + 4.5, values[i]);
     }
 }
 
 double snug_svg_legend_columns(const char *words)
 {
-    /* About 7 units a letter in every common face at 13 px. */
-    return 28 + 7.2 * (double)strlen(words) + 18;
+    /* About 7 units a letter in every common face at 13 px; a Chinese one takes two columns. */
+    return 28 + 7.2 * (double)snug_utf8_columns(words) + 18;
 }
 
 void snug_svg_legend_item(snug_text *out, double *x, double y, const char *classes,

@@ -29,6 +29,24 @@ int64_t snug_utf8_length(const char *text, int64_t bytes)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+void snug_utf8_clean(char *text)
+{
+    const int64_t bytes = (int64_t)strlen(text);
+    for (int64_t at = 0; at < bytes;) {
+        const unsigned char *here = (const unsigned char *)text + at;
+        const int64_t length = snug_utf8_length(text + at, bytes - at);
+        if (length == 0) {
+            text[at] = '?';
+        } else if (length == 1 && (here[0] < ' ' || here[0] == 0x7f)) {
+            text[at] = ' ';
+        } else if (length == 2 && here[0] == 0xc2 && here[1] < 0xa0) {
+            /* U+0080 to U+009F: control characters of terminals, too. */
+            text[at] = text[at + 1] = ' ';
+        }
+        at += length > 0 ? length : 1;
+    }
+}
+
 int64_t snug_utf8_write(uint32_t code, char out[4])
 {
     SNUG_ASSERT(code <= 0x10ffff);

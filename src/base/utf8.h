@@ -15,6 +15,12 @@ int64_t snug_utf8_length(const char *text, int64_t bytes);
 int64_t snug_utf8_write(uint32_t code, char out[4]);
 
 /**
+ * Makes a text that came from elsewhere fit for a terminal and for JSON, in place: control
+ * characters become spaces, what is not UTF-8 becomes question marks.
+ */
+void snug_utf8_clean(char *text);
+
+/**
  * Columns that a text fills on a terminal: East Asian wide characters count two, combining marks
  * none; a byte that is not UTF-8 counts one.
  * @source  Unicode Standard Annex #11, values W and F, by blocks.

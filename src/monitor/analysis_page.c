@@ -83,6 +83,13 @@ void snug_analysis_page_figures(const snug_analysis_item *item, snug_text *out)
 {
     static const char *const headings[] = {"memory", "start", "end", "peak", "per hour", "shape"};
     const snug_verdict *v = &item->verdict;
+    bool any = false;
+    for (int q = 0; q < SNUG_QUANTITY_COUNT; q++) {
+        any = any || (v->evidence[q].known && v->evidence[q].peak > 0);
+    }
+    if (!any) {
+        return;
+    }
     snug_html_table_begin(out, headings, SNUG_COUNT(headings));
     for (int q = 0; q < SNUG_QUANTITY_COUNT; q++) {
         const snug_evidence *e = &v->evidence[q];

@@ -85,6 +85,17 @@ static void add_group(const snug_recorder *recorder, fact_list *list)
     }
 }
 
+static void add_used(const snug_recorder *recorder, fact_list *list)
+{
+    char size[SNUG_SIZE_TEXT_BYTES];
+    char total[SNUG_SIZE_TEXT_BYTES];
+    double used = 0;
+    if (last_of(recorder, SNUG_FIELD_USED, &used)) {
+        add_fact(list, SNUG_CURVE_USED + 1, "used %s of %s", snug_size_text((int64_t)used, size),
+                 snug_size_text(recorder->sampler.machine_bytes, total));
+    }
+}
+
 static void add_gpu(const snug_recorder *recorder, fact_list *list)
 {
     char size[SNUG_SIZE_TEXT_BYTES];
@@ -126,8 +137,7 @@ static void collect_facts(const snug_recorder *recorder, fact_list *list)
     double full = 0;
     list->count = 0;
     if (machine) {
-        add_bytes(recorder, list, SNUG_CURVE_USED + 1, "used", SNUG_FIELD_USED);
-        add_fact(list, 0, "of %s", snug_size_text(recorder->sampler.machine_bytes, size));
+        add_used(recorder, list);
     }
     add_bytes(recorder, list, SNUG_CURVE_RSS + 1, "resident", SNUG_FIELD_RSS);
     if (!machine) {

@@ -72,7 +72,8 @@ snug_status snug_find_process(const char *root, const char *name, int64_t *out_p
                       command);
     }
     if (found == 0) {
-        return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND, "there is no process called '%.100s'", name);
+        return SNUG_FAIL(err, SNUG_CODE_NOT_FOUND,
+                         "there is no process called '%.100s', or /proc hides it", name);
     }
     if (found > 1) {
         return SNUG_FAIL(err, SNUG_CODE_USAGE,

@@ -100,8 +100,12 @@ void snug_history_add(snug_history *history, const snug_reading *sample)
 void snug_history_view_choose(const snug_history *history, bool machine, double limit,
                               snug_history_view *out)
 {
-    /* A curve this much higher than the main one is left out; a limit, this much. */
+    /*
+     * A curve this much higher than the main one is left out; a limit, this much. A control group
+     * without a limit is nobody's worry: it must not press the main curve flat.
+     */
     static const double CURVE_RATIO = 20;
+    static const double FREE_GROUP_RATIO = 3;
     static const double LIMIT_RATIO = 5;
     const snug_field_figures *figures = history->figures;
     const double main_high = figures[machine ? SNUG_FIELD_USED : SNUG_FIELD_RSS].high;
@@ -110,8 +114,11 @@ void snug_history_view_choose(const snug_history *history, bool machine, double 
     for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
         const snug_field_figures *figure = &figures[snug_curve_fields[curve]];
         const bool extra = curve == SNUG_CURVE_CGROUP || curve == SNUG_CURVE_GPU;
+        const bool free_group =
+            curve == SNUG_CURVE_CGROUP && figures[SNUG_FIELD_CGROUP_LIMIT].count == 0;
+        const double ratio = free_group ? FREE_GROUP_RATIO : CURVE_RATIO;
         view.shown[curve] = view.shown[curve] || (curve == SNUG_CURVE_PSS && figure->count > 0) ||
-                            (extra && figure->high > 0 && figure->high < CURVE_RATIO * view.top);
+                            (extra && figure->high > 0 && figure->high < ratio * view.top);
     }
     for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
         if (view.shown[curve]) {

@@ -1,8 +1,9 @@
-/* Compressed logs unpacked piece by piece: gzip by zlib, Zstandard by libzstd, if built in. */
+/* Compressed logs unpacked piece by piece: gzip by zlib, Zstandard by libzstd, where they are. */
 #ifndef SNUG_MONITOR_LOG_UNPACK_H
 #define SNUG_MONITOR_LOG_UNPACK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -11,6 +12,9 @@ typedef enum snug_log_packing { SNUG_LOG_PLAIN, SNUG_LOG_GZIP, SNUG_LOG_ZSTD } s
 
 /** Known by the first bytes of a file. */
 snug_log_packing snug_log_packing_of(const unsigned char *front, int64_t bytes);
+
+struct zlib_stream;
+struct zstd_piece;
 
 /** A stream being unpacked. All zeros is closed. One owner at a time. */
 typedef struct snug_log_unpack {
@@ -21,12 +25,20 @@ typedef struct snug_log_unpack {
         void *pointer;           /* That of libzstd. */
         int64_t align;
     } state;
+    void *library; /* The one of the two that this stream needs, and its functions. */
+    int (*zlib_inflate)(struct zlib_stream *stream, int flush);
+    int (*zlib_reset)(struct zlib_stream *stream);
+    int (*zlib_end)(struct zlib_stream *stream);
+    size_t (*zstd_decompress)(void *context, struct zstd_piece *out, struct zstd_piece *in);
+    unsigned (*zstd_failed)(size_t answer);
+    const char *(*zstd_reason)(size_t answer);
+    size_t (*zstd_release)(void *context);
 } snug_log_unpack;
 
 /**
  * @mem     The decompressor takes its window from the C library: 32 KiB for gzip, up to 8 MiB for
  *          Zstandard, until the close.
- * @errors  SNUG_CODE_UNSUPPORTED when it was not built in; SNUG_CODE_MEMORY.
+ * @errors  SNUG_CODE_UNSUPPORTED where the library is not installed; SNUG_CODE_MEMORY.
  */
 SNUG_MUST_CHECK snug_status snug_log_unpack_open(snug_log_packing packing, snug_log_unpack *out,
                                                  snug_error *err);

@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/svg.h"
+#include "base/translate.h"
 
 enum { WIDTH = 960, HEIGHT = 400, LEFT = 82, RIGHT = 940, PLACES = 480, TICKS_MAX = 16 };
 static const double TOP = 52, BOTTOM = 350;
@@ -167,9 +168,9 @@ static void add_trend(const canvas *on, const snug_verdict *verdict, snug_text *
     const double last = e->floors.t[e->floors.count - 1];
     snug_text_add(out,
                   "<line class=\"trend dash\" stroke-width=\"2.4\" x1=\"%.1f\" y1=\"%.1f\" "
-                  "x2=\"%.1f\" y2=\"%.1f\"><title>trend</title></line>\n",
+                  "x2=\"%.1f\" y2=\"%.1f\"><title>%s</title></line>\n",
                   snug_svg_place(&on->x, first), place_y(on, e->first),
-                  snug_svg_place(&on->x, last), place_y(on, e->last));
+                  snug_svg_place(&on->x, last), place_y(on, e->last), snug_translated("trend"));
 }
 
 static void add_events(const canvas *on, const snug_log *log, snug_text *out)
@@ -204,7 +205,7 @@ static void add_limit_item(double *x, double bytes, double highest, const char *
     }
     snug_text_init(&item, words, sizeof words);
     snug_text_add(&item, "%s %s%s", name, snug_size_text((int64_t)bytes, size),
-                  drawn(bytes, highest) ? "" : ", above the picture");
+                  drawn(bytes, highest) ? "" : snug_translated(", above the picture"));
     snug_svg_legend_item(out, x, 30, classes, words);
 }
 
@@ -216,16 +217,17 @@ static void add_legend(const canvas *on, const snug_log *log, const snug_verdict
     snug_text_add(out, "<text class=\"name\" x=\"%d\" y=\"30\">%s</text>\n", LEFT, on->unit_name);
     snug_svg_legend_item(out, &x, 30, "total", snug_quantity_words(total));
     if (log->series.known[SNUG_QUANTITY_ANON] > 0) {
-        snug_svg_legend_item(out, &x, 30, "anon", "private");
+        snug_svg_legend_item(out, &x, 30, "anon", snug_translated("private"));
     }
     if (log->series.known[SNUG_QUANTITY_FILE] > 0) {
-        snug_svg_legend_item(out, &x, 30, "file", "files");
+        snug_svg_legend_item(out, &x, 30, "file", snug_translated("files"));
     }
     if (verdict != NULL && verdict->evidence[verdict->source].trend.shape >= SNUG_TREND_LINE) {
-        snug_svg_legend_item(out, &x, 30, "trend dash", "trend");
+        snug_svg_legend_item(out, &x, 30, "trend dash", snug_translated("trend"));
     }
-    add_limit_item(&x, lines->predicted, highest, "plan dash", "planned peak", out);
-    add_limit_item(&x, lines->budget, highest, "limit", lines->budget_words, out);
+    add_limit_item(&x, lines->predicted, highest, "plan dash", snug_translated("planned peak"),
+                   out);
+    add_limit_item(&x, lines->budget, highest, "limit", snug_translated(lines->budget_words), out);
 }
 
 void snug_memory_picture(const snug_log *log, const snug_verdict *verdict,
@@ -259,13 +261,13 @@ void snug_memory_picture(const snug_log *log, const snug_verdict *verdict,
     }
     add_events(&on, log, out);
     if (drawn(lines->predicted, highest)) {
-        add_level(&on, lines->predicted, "plan dash", "planned peak", out);
+        add_level(&on, lines->predicted, "plan dash", snug_translated("planned peak"), out);
     }
     if (drawn(lines->budget, highest)) {
-        add_level(&on, lines->budget, "limit", lines->budget_words, out);
+        add_level(&on, lines->budget, "limit", snug_translated(lines->budget_words), out);
     }
     add_legend(&on, log, verdict, total, lines, out);
-    snug_text_add(out, "<text class=\"mid\" x=\"%d\" y=\"%d\">time</text>\n", (LEFT + RIGHT) / 2,
-                  HEIGHT - 10);
+    snug_text_add(out, "<text class=\"mid\" x=\"%d\" y=\"%d\">%s</text>\n", (LEFT + RIGHT) / 2,
+                  HEIGHT - 10, snug_translated("time"));
     snug_svg_finish(out);
 }

@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 #include "base/canvas.h"
+#include "base/translate.h"
 #include "base/utf8.h"
 #include "monitor/memory_report.h"
 
@@ -18,16 +19,16 @@ static const snug_svg_colour colours[] = {
     {".gpu{stroke:", "#8250df", "#bc8cff"}, {".limit{stroke:", "#cf222e", "#f85149"},
 };
 
-/* Class and words of each curve. */
-static const struct {
-    const char *name, *words;
-} curve_words[SNUG_CURVE_COUNT] = {
-    [SNUG_CURVE_RSS] = {"rss", "resident"},
-    [SNUG_CURVE_PSS] = {"pss", "proportional share"},
-    [SNUG_CURVE_CGROUP] = {"cgroup", "control group"},
-    [SNUG_CURVE_LIMIT] = {"limit dash", "limit"},
-    [SNUG_CURVE_USED] = {"rss", "used"},
-    [SNUG_CURVE_GPU] = {"gpu", "GPU"},
+static const char *const curve_classes[SNUG_CURVE_COUNT] = {
+    [SNUG_CURVE_RSS] = "rss",          [SNUG_CURVE_PSS] = "pss",  [SNUG_CURVE_CGROUP] = "cgroup",
+    [SNUG_CURVE_LIMIT] = "limit dash", [SNUG_CURVE_USED] = "rss", [SNUG_CURVE_GPU] = "gpu"};
+static const char *const curve_words[SNUG_CURVE_COUNT] = {
+    [SNUG_CURVE_RSS] = "resident",
+    [SNUG_CURVE_PSS] = "proportional share",
+    [SNUG_CURVE_CGROUP] = "control group",
+    [SNUG_CURVE_LIMIT] = "limit",
+    [SNUG_CURVE_USED] = "used",
+    [SNUG_CURVE_GPU] = "GPU",
 };
 
 /* Round steps of a clock rather than of ten. */
@@ -67,7 +68,7 @@ static void add_time_ticks(snug_canvas *canvas, const snug_svg_axis *x)
 static void add_curve(snug_canvas *canvas, const snug_history *history, int curve,
                       const snug_svg_axis *x, const snug_svg_axis *y, double unit)
 {
-    snug_canvas_curve_begin(canvas, curve_words[curve].name);
+    snug_canvas_curve_begin(canvas, curve_classes[curve]);
     for (int64_t i = 0; i < history->point_count; i++) {
         const snug_history_point *point = &history->points[i];
         if (!isnan(point->values[curve])) {
@@ -86,29 +87,33 @@ static void add_words(snug_canvas *canvas, const snug_recorder *recorder,
     double x = LEFT + 110;
     (void)snprintf(words, sizeof words, "%.90s", recorder->command);
     words[snug_utf8_fit(words, 90)] = '\0';
-    snug_canvas_words(canvas, "title", LEFT, 32,
-                      recorder->options.target == SNUG_TARGET_MACHINE ? "the machine" : words);
-    snug_canvas_words(canvas, "name", LEFT, 62, unit == GIB ? "memory, GiB" : "memory, MiB");
+    snug_canvas_words(
+        canvas, "title", LEFT, 32,
+        recorder->options.target == SNUG_TARGET_MACHINE ? snug_translated("the machine") : words);
+    snug_canvas_words(canvas, "name", LEFT, 62,
+                      snug_translated(unit == GIB ? "memory, GiB" : "memory, MiB"));
     for (int curve = 0; curve < SNUG_CURVE_COUNT; curve++) {
         if (!view->shown[curve]) {
             continue;
         }
         if (curve == SNUG_CURVE_LIMIT) {
-            (void)snprintf(words, sizeof words, "limit %s",
+            (void)snprintf(words, sizeof words, "%s %s", snug_translated(curve_words[curve]),
                            snug_size_text((int64_t)view->limit, size));
         } else {
             const double high = recorder->history.figures[snug_curve_fields[curve]].high;
-            (void)snprintf(words, sizeof words, "%s, highest %s", curve_words[curve].words,
+            (void)snprintf(words, sizeof words, snug_translated_format("%s, highest %s"),
+                           snug_translated(curve_words[curve]),
                            snug_size_text((int64_t)high, size));
         }
-        snug_canvas_legend_item(canvas, &x, 62, curve_words[curve].name, words);
+        snug_canvas_legend_item(canvas, &x, 62, curve_classes[curve], words);
     }
     if (view->limit > 0 && !view->shown[SNUG_CURVE_LIMIT]) {
-        (void)snprintf(words, sizeof words, "limit %s is far above",
+        (void)snprintf(words, sizeof words, snug_translated_format("limit %s is far above"),
                        snug_size_text((int64_t)view->limit, size));
         snug_canvas_words(canvas, "end", RIGHT, TOP + 14, words);
     }
-    snug_canvas_words(canvas, "mid", 0.5 * (LEFT + RIGHT), HEIGHT - 14, "time since the start");
+    snug_canvas_words(canvas, "mid", 0.5 * (LEFT + RIGHT), HEIGHT - 14,
+                      snug_translated("time since the start"));
 }
 
 void snug_memory_plot_draw(const snug_recorder *recorder, snug_canvas *canvas)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/attr.h"
 #include "base/json.h"
@@ -77,7 +78,11 @@ static void add_peaks(const snug_recorder *recorder, snug_text *out)
     const snug_field_figures *group = &recorder->history.figures[SNUG_FIELD_CGROUP_PEAK];
     /* The kernel's figure may have been read before the last rise. */
     const double highest = recorder->history.figures[SNUG_FIELD_CGROUP].high;
-    snug_text_say(out, "Peak      %s sampled", snug_size_text((int64_t)sampled, size));
+    if (sampled > 0) {
+        snug_text_say(out, "Peak      %s sampled", snug_size_text((int64_t)sampled, size));
+    } else {
+        snug_text_say(out, "Peak      no sample was taken");
+    }
     if (kernel > 0) {
         snug_text_say(out, ", %s by the kernel%s", snug_size_text((int64_t)kernel, size),
                       recorder->sampler.processes.count > 1
@@ -124,6 +129,24 @@ static void add_advice(const snug_recorder *recorder, snug_text *out)
     }
 }
 
+/* Why a field was never measured; NULL: it was, or nobody says. */
+static const char *why_absent(const snug_recorder *recorder, int field)
+{
+    return recorder->history.figures[field].count == 0 ? recorder->sampler.why_not[field] : NULL;
+}
+
+/* Whether a field before this one is absent for the same reason. */
+static bool told_before(const snug_recorder *recorder, int field)
+{
+    for (int other = 0; other < field; other++) {
+        const char *same = why_absent(recorder, other);
+        if (same != NULL && strcmp(same, why_absent(recorder, field)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_missing(const snug_recorder *recorder, snug_text *out)
 {
     const snug_field_figures *figures = recorder->history.figures;
@@ -133,11 +156,22 @@ static void add_missing(const snug_recorder *recorder, snug_text *out)
                       "the control group\n          counts it once, and so does --pss always\n");
     }
     for (int field = 0; field < SNUG_FIELD_COUNT; field++) {
-        const char *why = recorder->sampler.why_not[field];
-        if (why != NULL && recorder->history.figures[field].count == 0) {
-            snug_text_say(out, "Without   %s: %s\n", snug_log_fields[field].key,
-                          snug_translated(why));
+        const char *why = why_absent(recorder, field);
+        if (why == NULL || told_before(recorder, field)) {
+            continue;
         }
+        /* All that are absent for one reason in one line. */
+        snug_text names;
+        char list[128];
+        snug_text_init(&names, list, sizeof list);
+        for (int other = field; other < SNUG_FIELD_COUNT; other++) {
+            const char *same = why_absent(recorder, other);
+            if (same != NULL && strcmp(same, why) == 0) {
+                snug_text_add(&names, "%s%s", other > field ? ", " : "",
+                              snug_log_fields[other].key);
+            }
+        }
+        snug_text_say(out, "Without   %s: %s\n", list, snug_translated(why));
     }
 }
 

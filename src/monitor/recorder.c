@@ -26,19 +26,6 @@ const char *snug_target_name(snug_target target)
     return names[target];
 }
 
-/* Words of a command line as the header shows them: valid UTF-8, no control characters. */
-static void clean_command(char *text)
-{
-    const int64_t bytes = (int64_t)strlen(text);
-    for (int64_t at = 0; at < bytes;) {
-        const int64_t length = snug_utf8_length(text + at, bytes - at);
-        if (length == 0 || (length == 1 && (unsigned char)text[at] < ' ')) {
-            text[at] = length == 0 ? '?' : ' ';
-        }
-        at += snug_max_i64(length, 1);
-    }
-}
-
 /* The words of /proc/PID/cmdline are ended by zeros. */
 static void read_command(snug_recorder *recorder)
 {
@@ -61,7 +48,7 @@ static void read_command(snug_recorder *recorder)
             }
         }
     }
-    clean_command(recorder->command);
+    snug_utf8_clean(recorder->command);
 }
 
 static void put_target(snug_recorder *recorder, snug_json_writer *json)

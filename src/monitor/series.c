@@ -13,7 +13,7 @@ enum { PARTS = 40, CURVE_MAX = 768, EPOCHS_MIN = 12 };
 static const double START_SHARE = 0.1;
 static const double FLOOR_SHARE = 0.1;
 /* Memory below this share of the usual, at the very end, is the program giving it back. */
-static const double END_SHARE = 0.1, END_LEVEL = 0.9;
+static const double END_SHARE = 0.15, END_LEVEL = 0.9;
 /* A period must be seen this clearly in the autocorrelation. */
 static const double PERIOD_CORRELATION = 0.5;
 static const double PERIODS_MIN = 4;
@@ -287,7 +287,7 @@ static void floors_of_epochs(const snug_series *series, snug_quantity quantity, 
     }
 }
 
-/* When the program began to end: memory falls for good within the last tenth. */
+/* When the program began to end: memory falls for good within the last part of the run. */
 static double run_end(const snug_series *series)
 {
     double means[CURVE_MAX];
@@ -303,8 +303,17 @@ static double run_end(const snug_series *series)
     if (count == 0) {
         return last->t_last;
     }
+    /* What grew all the time stood higher at the end than it usually did. */
+    double lately[CURVE_MAX];
+    const int64_t first = (int64_t)((1 - 2 * END_SHARE) * (double)count);
+    const int64_t after = (int64_t)((1 - END_SHARE) * (double)count);
+    memcpy(lately, means + first, (size_t)(after - first) * sizeof *lately);
+    snug_sort_f64(lately, after - first);
     snug_sort_f64(means, count);
-    const double low = END_LEVEL * snug_quantile(means, count, 0.5);
+    const double usual = snug_quantile(means, count, 0.5);
+    const double level =
+        after > first ? fmax(usual, snug_quantile(lately, after - first, 0.5)) : usual;
+    const double low = END_LEVEL * level;
     int64_t at = series->bin_count - 1;
     while (at > 0 && series->bins[at].t_first >= earliest &&
            (series->bins[at].cells[quantity].count == 0 ||

@@ -87,6 +87,10 @@ const char *snug_time_text(double seconds, char out[SNUG_TIME_TEXT_BYTES])
 const char *snug_rate_text(double bytes_per_second, char out[SNUG_TIME_TEXT_BYTES])
 {
     char size[SNUG_SIZE_TEXT_BYTES];
+    if (!isfinite(bytes_per_second)) {
+        (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "-");
+        return out;
+    }
     const double hour = fmin(fmax(bytes_per_second * 3600, -9e18), 9e18);
     (void)snprintf(out, SNUG_TIME_TEXT_BYTES, "%s%s/h", hour > 0 ? "+" : "",
                    snug_size_text((int64_t)hour, size));
@@ -178,6 +182,18 @@ static void settle_on(snug_verdict *out, snug_verdict_kind kind, snug_quantity s
     out->rate = trend->rate;
     out->rate_low = trend->rate_low;
     out->rate_high = trend->rate_high;
+}
+
+/* Of a moment no rate is told: the noise of two seconds is hundreds of GiB an hour. */
+static void settle_on_too_short(snug_verdict *out)
+{
+    for (int q = 0; q < SNUG_QUANTITY_COUNT; q++) {
+        snug_trend *trend = &out->evidence[q].trend;
+        trend->shape = SNUG_TREND_SHORT;
+        trend->undecided = false;
+        trend->rate = trend->rate_low = trend->rate_high = NAN;
+    }
+    settle_on(out, SNUG_VERDICT_UNSURE, out->total);
 }
 
 /* Growth without an end, by what it is made of. */
@@ -395,6 +411,34 @@ static void say_copies(const snug_verdict *out, snug_text *text)
                   bytes_text(growth_of(&out->evidence[out->source]), size));
 }
 
+static void say_unsure(const snug_log *log, const snug_verdict *out, snug_text *text)
+{
+    char size[SNUG_SIZE_TEXT_BYTES];
+    char time[SNUG_TIME_TEXT_BYTES];
+    const snug_evidence *e = &out->evidence[out->source];
+    if (e->trend.undecided && growth_of(e) > 0) {
+        snug_text_say(text, "%s grew by %s in %s, which may be a start or a leak: watch longer",
+                      snug_quantity_words(out->source), bytes_text(growth_of(e), size),
+                      snug_time_text(out->seconds, time));
+    } else if (e->trend.undecided) {
+        /* Up and down by more than any shape explains. */
+        snug_text_say(text,
+                      "%s went up and down by %s in %s, too much to tell growth from: watch "
+                      "longer",
+                      snug_quantity_words(out->source), bytes_text(e->trend.noise, size),
+                      snug_time_text(out->seconds, time));
+    } else if (log->series.sample_count >= SNUG_VERDICT_SAMPLES_MIN && out->seconds < SECONDS_MIN) {
+        snug_text_say(text, "%s are too short a time to say anything: it takes %.0f s",
+                      snug_time_text(out->seconds, time), SECONDS_MIN);
+    } else {
+        snug_text_say(text,
+                      "%lld samples over %s are too few to say anything: it takes %lld over "
+                      "%.0f s",
+                      (long long)log->series.sample_count, snug_time_text(out->seconds, time),
+                      (long long)SNUG_VERDICT_SAMPLES_MIN, SECONDS_MIN);
+    }
+}
+
 static void say_sentence(const snug_log *log, snug_verdict *out)
 {
     char size[SNUG_SIZE_TEXT_BYTES];
@@ -446,18 +490,7 @@ static void say_sentence(const snug_log *log, snug_verdict *out)
                       bytes_text(e->last, size));
         break;
     default:
-        if (e->trend.undecided) {
-            snug_text_say(&text,
-                          "%s grew by %s in %s, which may be a start or a leak: watch longer",
-                          snug_quantity_words(out->source), bytes_text(growth_of(e), size),
-                          snug_time_text(out->seconds, time));
-        } else {
-            snug_text_say(&text,
-                          "%lld samples over %s are too few to say anything: it takes %lld over "
-                          "%.0f s",
-                          (long long)log->series.sample_count, snug_time_text(out->seconds, time),
-                          (long long)SNUG_VERDICT_SAMPLES_MIN, SECONDS_MIN);
-        }
+        say_unsure(log, out, &text);
         break;
     }
 }
@@ -552,8 +585,7 @@ void snug_verdict_find(const snug_log *log, int64_t limit_bytes, snug_verdict *o
         out->exact = true;
         out->category = log->ledger.leak.category;
     } else if (!enough) {
-        settle_on(out, SNUG_VERDICT_UNSURE, out->total);
-        out->evidence[out->total].trend.undecided = false;
+        settle_on_too_short(out);
     } else if (!judge_copies(out) && !judge_growth(out)) {
         judge_rest(out);
     }

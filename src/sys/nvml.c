@@ -1,7 +1,9 @@
 #include "sys/nvml.h"
 
-#include <dlfcn.h>
-#include <string.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "sys/library.h"
 
 /*
  * The few declarations of NVML that are used, written from its reference: the functions, the two
@@ -29,55 +31,52 @@ typedef struct nvml_process_long {
     unsigned gpu_instance, compute_instance;
 } nvml_process_long;
 
-/* A function of the library; ISO C has no cast from the one kind of pointer to the other. */
-static bool find(void *library, const char *name, void *out_function)
+/* Temperature, name, use and the list of processes are extras. */
+static void find_extras(snug_nvml *nvml)
 {
-    void *symbol = dlsym(library, name);
-    memcpy(out_function, &symbol, sizeof symbol);
-    return symbol != NULL;
-}
-
-static bool find_all(snug_nvml *nvml, int (**out_init)(void), int (**out_count)(unsigned *),
-                     int (**out_device)(unsigned, void **))
-{
-    void *library = nvml->library;
-    /* Temperature and name are extras. */
-    (void)find(library, "nvmlDeviceGetTemperature", (void *)&nvml->temperature);
-    (void)find(library, "nvmlDeviceGetName", (void *)&nvml->name);
-    (void)find(library, "nvmlDeviceGetUtilizationRates", (void *)&nvml->utilization);
     static const char *const lists[] = {"nvmlDeviceGetComputeRunningProcesses_v3",
                                         "nvmlDeviceGetComputeRunningProcesses_v2"};
+    void *library = nvml->library;
+    (void)snug_library_find(library, "nvmlDeviceGetTemperature", (void *)&nvml->temperature);
+    (void)snug_library_find(library, "nvmlDeviceGetName", (void *)&nvml->name);
+    (void)snug_library_find(library, "nvmlDeviceGetUtilizationRates", (void *)&nvml->utilization);
     for (int i = 0; i < 2 && !nvml->processes_long; i++) {
-        nvml->processes_long = find(library, lists[i], (void *)&nvml->processes);
+        nvml->processes_long = snug_library_find(library, lists[i], (void *)&nvml->processes);
     }
     if (!nvml->processes_long) {
-        (void)find(library, "nvmlDeviceGetComputeRunningProcesses", (void *)&nvml->processes);
+        (void)snug_library_find(library, "nvmlDeviceGetComputeRunningProcesses",
+                                (void *)&nvml->processes);
     }
-    return find(library, "nvmlInit_v2", (void *)out_init) &&
-           find(library, "nvmlShutdown", (void *)&nvml->shutdown) &&
-           find(library, "nvmlDeviceGetCount_v2", (void *)out_count) &&
-           find(library, "nvmlDeviceGetHandleByIndex_v2", (void *)out_device) &&
-           find(library, "nvmlDeviceGetMemoryInfo", (void *)&nvml->memory);
 }
 
 bool snug_nvml_open(snug_nvml *out, const char **out_reason)
 {
-    snug_nvml nvml = {.library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL)};
+    snug_nvml nvml = {0};
     int (*init)(void) = NULL;
     int (*get_count)(unsigned *) = NULL;
     int (*get_device)(unsigned, void **) = NULL;
     unsigned count = 0;
-    if (nvml.library == NULL) {
+    const snug_library_symbol needed[] = {
+        {"nvmlInit_v2", (void *)&init},
+        {"nvmlShutdown", (void *)&nvml.shutdown},
+        {"nvmlDeviceGetCount_v2", (void *)&get_count},
+        {"nvmlDeviceGetHandleByIndex_v2", (void *)&get_device},
+        {"nvmlDeviceGetMemoryInfo", (void *)&nvml.memory},
+    };
+    if (!snug_library_open("libnvidia-ml.so.1", NULL, 0, &nvml.library)) {
         *out_reason = "no libnvidia-ml.so.1";
         return false;
     }
-    if (!find_all(&nvml, &init, &get_count, &get_device)) {
-        (void)dlclose(nvml.library);
-        *out_reason = "libnvidia-ml.so.1 lacks a function";
-        return false;
+    for (int64_t i = 0; i < SNUG_COUNT(needed); i++) {
+        if (!snug_library_find(nvml.library, needed[i].name, needed[i].out_function)) {
+            snug_library_close(nvml.library);
+            *out_reason = "libnvidia-ml.so.1 lacks a function";
+            return false;
+        }
     }
+    find_extras(&nvml);
     if (init() != NVML_SUCCESS) {
-        (void)dlclose(nvml.library);
+        snug_library_close(nvml.library);
         *out_reason = "NVML does not start: no driver";
         return false;
     }
@@ -100,7 +99,7 @@ void snug_nvml_close(snug_nvml *nvml)
 {
     if (nvml->library != NULL) {
         (void)nvml->shutdown();
-        (void)dlclose(nvml->library);
+        snug_library_close(nvml->library);
     }
     *nvml = (snug_nvml){0};
 }

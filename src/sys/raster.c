@@ -1,15 +1,14 @@
 #include "sys/raster.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/attr.h"
 #include "sys/child.h"
 #include "sys/file.h"
 #include "sys/file_inside.h"
+#include "sys/library.h"
 
 /*
  * The few declarations of cairo that are used, written from its reference: handles are pointers,
@@ -53,35 +52,27 @@ typedef struct cairo_library {
 
 static bool open_library(cairo_library *out)
 {
-    void *library = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
-    const struct {
-        const char *name;
-        void *out;
-    } functions[] = {{"cairo_image_surface_create", (void *)&out->surface_create},
-                     {"cairo_surface_write_to_png", (void *)&out->write_png},
-                     {"cairo_create", (void *)&out->create},
-                     {"cairo_scale", (void *)&out->scale},
-                     {"cairo_set_source_rgb", (void *)&out->rgb},
-                     {"cairo_paint", (void *)&out->paint},
-                     {"cairo_move_to", (void *)&out->move_to},
-                     {"cairo_line_to", (void *)&out->line_to},
-                     {"cairo_stroke", (void *)&out->stroke},
-                     {"cairo_set_line_width", (void *)&out->line_width},
-                     {"cairo_set_line_join", (void *)&out->line_join},
-                     {"cairo_set_dash", (void *)&out->dash},
-                     {"cairo_select_font_face", (void *)&out->font_face},
-                     {"cairo_set_font_size", (void *)&out->font_size},
-                     {"cairo_text_extents", (void *)&out->extents},
-                     {"cairo_show_text", (void *)&out->show}};
-    for (int64_t i = 0; library != NULL && i < SNUG_COUNT(functions); i++) {
-        /* ISO C has no cast from the one kind of pointer to the other. */
-        void *symbol = dlsym(library, functions[i].name);
-        if (symbol == NULL) {
-            return false;
-        }
-        memcpy(functions[i].out, &symbol, sizeof symbol);
-    }
-    return library != NULL;
+    void *library = NULL;
+    const snug_library_symbol functions[] = {
+        {"cairo_image_surface_create", (void *)&out->surface_create},
+        {"cairo_surface_write_to_png", (void *)&out->write_png},
+        {"cairo_create", (void *)&out->create},
+        {"cairo_scale", (void *)&out->scale},
+        {"cairo_set_source_rgb", (void *)&out->rgb},
+        {"cairo_paint", (void *)&out->paint},
+        {"cairo_move_to", (void *)&out->move_to},
+        {"cairo_line_to", (void *)&out->line_to},
+        {"cairo_stroke", (void *)&out->stroke},
+        {"cairo_set_line_width", (void *)&out->line_width},
+        {"cairo_set_line_join", (void *)&out->line_join},
+        {"cairo_set_dash", (void *)&out->dash},
+        {"cairo_select_font_face", (void *)&out->font_face},
+        {"cairo_set_font_size", (void *)&out->font_size},
+        {"cairo_text_extents", (void *)&out->extents},
+        {"cairo_show_text", (void *)&out->show},
+    };
+    /* The child ends with it. */
+    return snug_library_open("libcairo.so.2", functions, SNUG_COUNT(functions), &library);
 }
 
 static void draw_line(void *context, const snug_canvas_pen *pen, const double *points,

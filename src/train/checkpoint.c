@@ -134,7 +134,7 @@ static snug_status check_room(const char *folder, const snug_checkpoint_set *set
     if (free_bytes < bytes) {
         return SNUG_FAIL(
             err, SNUG_CODE_FULL,
-            "a checkpoint needs %s and '%s' has %s free; the previous one is untouched: "
+            "a checkpoint needs %s and '%s' has %s free; nothing that was saved is touched: "
             "free space and continue with --resume",
             snug_size_text(bytes, needs), folder, snug_size_text(free_bytes, has));
     }

@@ -1,9 +1,12 @@
 /* Drawing: two panels over one axis of steps, loss above and resident memory below. */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/attr.h"
 #include "base/svg.h"
+#include "base/text.h"
+#include "base/translate.h"
 #include "train/plot.h"
 
 enum { WIDTH = 960, HEIGHT = 560, LEFT = 78, RIGHT = 936, TICKS_MAX = 12 };
@@ -12,6 +15,8 @@ static const double RSS_TOP = 372, RSS_BOTTOM = 500;
 static const double MIB = 1048576.0;
 /* Above this ratio of the losses a linear axis would show nothing but the start. */
 static const double LOG_RATIO = 20;
+/* A budget is drawn up to so many times what was used. */
+static const double BUDGET_RATIO = 4;
 
 static const snug_svg_colour colours[] = {
     {".band{fill:", "#0969da", "#58a6ff"},    {".loss{stroke:", "#0969da", "#58a6ff"},
@@ -71,14 +76,30 @@ static snug_svg_axis loss_axis(const snug_plot *plot)
     return y;
 }
 
-static snug_svg_axis memory_axis(const snug_plot *plot, const snug_plot_labels *labels)
+/* The highest of what was seen and planned. */
+static double memory_high(const snug_plot *plot, const snug_plot_labels *labels)
 {
-    double high = fmax((double)labels->budget_bytes, (double)labels->predicted_bytes);
+    double high = fmax((double)labels->predicted_bytes, MIB);
     for (int64_t i = 0; i < plot->point_count; i++) {
         high = fmax(high, plot->points[i].rss_bytes);
     }
+    return high;
+}
+
+/* A budget that is far above would press the curve flat; its legend says how high it is. */
+static bool budget_fits(const snug_plot *plot, const snug_plot_labels *labels)
+{
+    return (double)labels->budget_bytes <= BUDGET_RATIO * memory_high(plot, labels);
+}
+
+static snug_svg_axis memory_axis(const snug_plot *plot, const snug_plot_labels *labels)
+{
+    double high = memory_high(plot, labels);
+    if (budget_fits(plot, labels)) {
+        high = fmax(high, (double)labels->budget_bytes);
+    }
     return (snug_svg_axis){
-        .low = 0, .high = high > 0 ? high / MIB * 1.08 : 1, .start = RSS_BOTTOM, .end = RSS_TOP};
+        .low = 0, .high = high / MIB * 1.08, .start = RSS_BOTTOM, .end = RSS_TOP};
 }
 
 static void add_loss(snug_text *out, const snug_plot *plot, const snug_svg_axis *x,
@@ -149,8 +170,10 @@ static void add_memory(snug_text *out, const snug_plot *plot, const snug_plot_la
         }
         snug_text_add(out, "\"/>\n");
     }
-    add_limit(out, y, labels->predicted_bytes, "rss dash", "predicted peak");
-    add_limit(out, y, labels->budget_bytes, "limit dash", "budget");
+    add_limit(out, y, labels->predicted_bytes, "rss dash", snug_translated("predicted peak"));
+    if (budget_fits(plot, labels)) {
+        add_limit(out, y, labels->budget_bytes, "limit dash", snug_translated("budget"));
+    }
 }
 
 static void add_words(snug_text *out, const snug_plot *plot, const snug_plot_labels *labels,
@@ -162,29 +185,34 @@ static void add_words(snug_text *out, const snug_plot *plot, const snug_plot_lab
     double x = LEFT;
     snug_text_add(out, "<text class=\"title\" x=\"%d\" y=\"32\">", LEFT);
     snug_svg_escaped(out, labels->title);
-    snug_text_add(out, "</text>\n<text class=\"name\" x=\"%d\" y=\"62\">loss%s</text>\n", LEFT,
-                  log ? " (log)" : "");
+    snug_text_add(out, "</text>\n<text class=\"name\" x=\"%d\" y=\"62\">%s</text>\n", LEFT,
+                  log ? snug_translated("loss (log)") : snug_translated("loss"));
     x += 90;
     snug_svg_legend_item(out, &x, 62, "loss",
-                         plot->stride > 1 ? "training, mean and range" : "training");
+                         plot->stride > 1 ? snug_translated("training, mean and range")
+                                          : snug_translated("training"));
     if (plot->evaluation_count > 0) {
-        snug_svg_legend_item(out, &x, 62, "val", "validation");
+        snug_svg_legend_item(out, &x, 62, "val", snug_translated("validation"));
     }
-    snug_text_add(out, "<text class=\"name\" x=\"%d\" y=\"358\">memory, MiB</text>\n", LEFT);
+    snug_text_add(out, "<text class=\"name\" x=\"%d\" y=\"358\">%s</text>\n", LEFT,
+                  snug_translated("memory, MiB"));
     x = LEFT + 110;
-    snug_svg_legend_item(out, &x, 358, "rss", "resident");
+    snug_svg_legend_item(out, &x, 358, "rss", snug_translated("resident"));
     if (labels->predicted_bytes > 0) {
         snug_text_init(&item, words, sizeof words);
-        snug_text_add(&item, "predicted peak %s", snug_size_text(labels->predicted_bytes, size));
+        snug_text_say(&item, "predicted peak %s", snug_size_text(labels->predicted_bytes, size));
         snug_svg_legend_item(out, &x, 358, "rss dash", words);
     }
     if (labels->budget_bytes > 0) {
         snug_text_init(&item, words, sizeof words);
-        snug_text_add(&item, "budget %s", snug_size_text(labels->budget_bytes, size));
+        snug_text_say(&item, "budget %s", snug_size_text(labels->budget_bytes, size));
+        if (!budget_fits(plot, labels)) {
+            snug_text_say(&item, ", above the picture");
+        }
         snug_svg_legend_item(out, &x, 358, "limit dash", words);
     }
-    snug_text_add(out, "<text class=\"mid\" x=\"%d\" y=\"%d\">optimizer step</text>\n",
-                  (LEFT + RIGHT) / 2, HEIGHT - 18);
+    snug_text_add(out, "<text class=\"mid\" x=\"%d\" y=\"%d\">%s</text>\n", (LEFT + RIGHT) / 2,
+                  HEIGHT - 18, snug_translated("optimizer step"));
 }
 
 void snug_plot_draw(const snug_plot *plot, const snug_plot_labels *labels, snug_text *out)

@@ -29,8 +29,12 @@ snug_status snug_text_weights_load(snug_session *session, const snug_text_own *o
     SNUG_TRY_DONE(snug_arena_array(&work, set->weight_count, sizeof(int64_t), &memory, err));
     int64_t *entries = memory;
     SNUG_TRY_DONE(snug_tensor_set_open(own->folder, &work, &file, err));
-    SNUG_TRY_DONE(snug_tensor_set_match(&file, set->weights, set->weight_count, &options, &work,
-                                        entries, &match, &text, err));
+    status = snug_tensor_set_match(&file, set->weights, set->weight_count, &options, &work, entries,
+                                   &match, &text, err);
+    if (status != SNUG_OK) {
+        (void)snug_error_prefix(err, "'%s'", own->folder);
+        goto done;
+    }
     for (int64_t i = 0; i < set->weight_count; i++) {
         if (entries[i] >= 0) {
             SNUG_TRY_DONE(snug_tensor_set_read(&file, entries[i], &set->weights[i], set->buffer,

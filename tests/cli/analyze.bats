@@ -30,6 +30,18 @@ make_log() {
   json '.logs[0] | .bytes_per_hour_low < 419430400 and 419430400 < .bytes_per_hour_high'
 }
 
+@test "a moment is too short for a rate, however many samples it has" {
+  make_log 300 500 4000 | sed -E 's/"t":([0-9]*)([0-9]{2}),/"t":\1.\2,/; s/"t":([0-9]),/"t":0.0\1,/; s/"t":\./"t":0./' >short.jsonl
+  snug analyze short.jsonl
+  expect 0
+  [[ "$out" == "not enough data  "* ]]
+  prints "are too short a time to say anything: it takes 15 s"
+  [[ "$out" != *"/h"* ]]
+  snug analyze short.jsonl --json
+  expect 0
+  [ "$(json '.logs[0].bytes_per_hour == null')" = true ]
+}
+
 @test "a stable program fits" {
   make_log 1800 500 0 >stable.jsonl
   snug analyze stable.jsonl --budget 1GiB --fail-on leak --fail-on exceed

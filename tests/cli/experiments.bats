@@ -112,6 +112,23 @@ YAML
   [ "$(cat exp/runs/001-one/starts)" = x ]
 }
 
+@test "what a failed experiment said last is shown" {
+  write_sweep sweep.yaml
+  sed -i 's/training.batch_size/training.batchsize/' sweep.yaml
+  snug experiments sweep.yaml
+  expect 5
+  says "001-batchsize=4,lr=0.001: its last words: snug: command line: unknown key 'training.batchsize'; did you mean 'training.batch_size'?"
+  # What is no text does not reach the terminal.
+  cat >odd.yaml <<'YAML'
+command: [sh, -c, "printf '\\033[31mred\\377'; exit 3", sh, "{changes}"]
+budget: 64MiB
+grid: {n: [1]}
+YAML
+  snug experiments odd.yaml
+  expect 5
+  says "its last words:  [31mred?"
+}
+
 @test "a failure ends the set, unless it is to go on" {
   write_commands own.yaml
   snug experiments own.yaml --out exp --quiet

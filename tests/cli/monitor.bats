@@ -30,6 +30,31 @@ log() {
   [ ! -e started ]
 }
 
+@test "a number where a command is expected brings --pid to mind" {
+  snug monitor --log-file none 123456
+  expect 127
+  says "no command '123456'"
+  says "snug monitor --pid 123456"
+}
+
+@test "the kernel's mark of one process is not set against the sum of many" {
+  snug monitor --interval 50ms --log-file none -- sh -c 'sleep 0.6 & sleep 0.6 & sleep 0.6 & sleep 0.6 & sleep 0.6 & wait'
+  expect 0
+  says "sampled, "
+  [[ "$err" != *"by the kernel"* ]]
+}
+
+@test "a picture that could not be drawn is not named, a command too short for a sample has no peak of 0" {
+  mkdir taken.svg
+  snug monitor --interval 50ms --duration 200ms --log-file none --plot taken.svg
+  expect 1
+  says "taken.svg"
+  [[ "$err" != *"picture taken.svg"* ]]
+  snug monitor --interval 10s --log-file none -- true
+  expect 0
+  [[ "$err" != *"peak 0 B"* ]]
+}
+
 @test "the command's streams are untouched" {
   echo input >in
   "$SNUG" monitor --quiet --interval 20ms --log-file none --report -- \

@@ -433,6 +433,14 @@ static void the_nearest_name_is_found(void **state)
     CHECK(snug_nearest_name(longer, names, 4) == NULL);
 }
 
+static void foreign_text_is_made_plain(void **state)
+{
+    char text[] = "a\x1b[1m\tb\x7f\xff\xc3\xa9\xc2\x9b\xe5\x86\x85\xe5\x86";
+    (void)state;
+    snug_utf8_clean(text);
+    assert_string_equal(text, "a [1m b ?\xc3\xa9  \xe5\x86\x85??");
+}
+
 static void utf8_is_measured_and_written(void **state)
 {
     (void)state;
@@ -507,6 +515,7 @@ int main(void)
         cmocka_unit_test(sizes_are_written_for_people),
         cmocka_unit_test(sizes_are_read),
         cmocka_unit_test(the_nearest_name_is_found),
+        cmocka_unit_test(foreign_text_is_made_plain),
         cmocka_unit_test(utf8_is_measured_and_written),
         cmocka_unit_test(shapes_are_counted_and_compared),
     };

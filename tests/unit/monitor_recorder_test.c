@@ -244,6 +244,36 @@ static void a_chart_has_its_lines_and_no_line_is_too_long(void **state)
     snug_recorder_close(recorder);
 }
 
+/* A reading of 100 MiB in a group that holds 1.5 GiB. */
+static void add_to_group(snug_history *history, double limit)
+{
+    for (int i = 0; i < 5; i++) {
+        snug_reading reading = {.t = i};
+        snug_reading_set(&reading, SNUG_FIELD_RSS, 100 << 20);
+        snug_reading_set(&reading, SNUG_FIELD_CGROUP, 1.5e9);
+        if (limit > 0) {
+            snug_reading_set(&reading, SNUG_FIELD_CGROUP_LIMIT, limit);
+        }
+        snug_history_add(history, &reading);
+    }
+}
+
+static void a_group_without_a_limit_does_not_press_the_curve_flat(void **state)
+{
+    (void)state;
+    static snug_history history;
+    snug_history_view view;
+    memset(&history, 0, sizeof history);
+    add_to_group(&history, 0);
+    snug_history_view_choose(&history, false, 300 << 20, &view);
+    CHECK(view.shown[SNUG_CURVE_RSS] && !view.shown[SNUG_CURVE_CGROUP]);
+    CHECK(view.shown[SNUG_CURVE_LIMIT] && view.top == 300 << 20);
+    memset(&history, 0, sizeof history);
+    add_to_group(&history, 2e9);
+    snug_history_view_choose(&history, false, 0, &view);
+    CHECK(view.shown[SNUG_CURVE_CGROUP] && view.shown[SNUG_CURVE_LIMIT] && view.top == 2e9);
+}
+
 static void a_picture_and_a_report_are_made_of_what_was_seen(void **state)
 {
     (void)state;
@@ -347,6 +377,7 @@ int main(void)
         EACH(an_old_log_is_not_written_over),
         EACH(a_full_disk_is_told_once_and_the_watch_goes_on),
         EACH(a_line_that_was_cut_is_the_only_one_lost),
+        EACH(a_group_without_a_limit_does_not_press_the_curve_flat),
         EACH(a_log_is_whole_lines_after_kill_9),
         EACH(a_chart_has_its_lines_and_no_line_is_too_long),
         EACH(a_picture_and_a_report_are_made_of_what_was_seen),

@@ -54,6 +54,21 @@ static void long_runs_are_thinned_out_without_losing_extremes(void **state)
     CHECK(strstr(picture, "class=\"band\"") != NULL);
 }
 
+static void a_budget_far_above_does_not_press_the_curve_flat(void **state)
+{
+    snug_plot_labels labels = {
+        .title = "far", .budget_bytes = INT64_C(13) << 30, .predicted_bytes = INT64_C(20) << 20};
+    (void)state;
+    memset(&plot, 0, sizeof plot);
+    draw(&labels);
+    CHECK(strstr(picture, "budget 13.00 GiB, above the picture") != NULL);
+    CHECK(strstr(picture, ">20<") != NULL && strstr(picture, "e+0") == NULL);
+    labels.budget_bytes = INT64_C(40) << 20;
+    draw(&labels);
+    CHECK(strstr(picture, "budget 40.0 MiB<") != NULL);
+    CHECK(strstr(picture, "<title>budget</title>") != NULL);
+}
+
 static void odd_runs_have_pictures_too(void **state)
 {
     (void)state;
@@ -141,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_runs_are_thinned_out_without_losing_extremes),
+        cmocka_unit_test(a_budget_far_above_does_not_press_the_curve_flat),
         cmocka_unit_test(odd_runs_have_pictures_too),
         cmocka_unit_test(a_journal_is_read_in_pieces),
         cmocka_unit_test(a_run_becomes_a_file),

@@ -181,6 +181,35 @@ static void a_short_rise_is_not_judged(void **state)
     CHECK(strstr(verdict.sentence, "may be a start or a leak") != NULL);
 }
 
+/* Grows for `share` of 90 s, then gives a quarter back while it ends. */
+static void grow_and_end(double share)
+{
+    memset(&log_a, 0, sizeof log_a);
+    for (int64_t i = 0; i < 900; i++) {
+        const double t = 0.1 * (double)i;
+        snug_sample sample = snug_log_sample_none(t);
+        const double level = 200 + 5.5 * fmin(t, 90 * share);
+        sample.values[SNUG_QUANTITY_ANON] = (t > 90 * share ? 0.75 : 1) * level * MIB;
+        sample.values[SNUG_QUANTITY_RSS] = sample.values[SNUG_QUANTITY_ANON] + 80 * MIB;
+        snug_series_add(&log_a.series, &sample);
+    }
+}
+
+static void an_end_that_takes_long_does_not_hide_the_growth(void **state)
+{
+    SNUG_UNUSED(state);
+    grow_and_end(0.88);
+    snug_verdict_find(&log_a, 0, &verdict);
+    assert_int_equal(verdict.kind, SNUG_VERDICT_LEAK);
+    CHECK(fabs(verdict.rate - 5.5 * MIB) < 0.1 * 5.5 * MIB);
+    /* Half of the time at the end is no end any more; nothing is said to have grown by 0 B. */
+    grow_and_end(0.5);
+    snug_verdict_find(&log_a, 0, &verdict);
+    CHECK(verdict.kind != SNUG_VERDICT_LEAK);
+    CHECK(strstr(verdict.sentence, " 0 B ") == NULL);
+    CHECK(strstr(verdict.sentence, "by -") == NULL);
+}
+
 static void epochs_make_the_floors(void **state)
 {
     SNUG_UNUSED(state);
@@ -262,6 +291,7 @@ int main(void)
         cmocka_unit_test(stable_fits_its_limit),
         cmocka_unit_test(a_few_samples_are_not_judged),
         cmocka_unit_test(a_short_rise_is_not_judged),
+        cmocka_unit_test(an_end_that_takes_long_does_not_hide_the_growth),
         cmocka_unit_test(epochs_make_the_floors),
         cmocka_unit_test(before_and_after_have_intervals),
         cmocka_unit_test(bins_keep_lows_and_highs),
