@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/checked.h"
+#include "base/sort.h"
 #include "sys/clock.h"
 #include "sys/cpu.h"
 #include "sys/heap.h"
@@ -60,7 +61,7 @@ typedef struct work {
     trial *trials; /* In the order of the first round: of a kind, fewer samples first. */
     int32_t trial_count;
     int32_t round;
-    double speed_best;            /* Seconds of the fastest speed test. */
+    double speed_usual;           /* Seconds of a speed test: half of them were faster. */
     float sums[SNUG_THREADS_MAX]; /* Where it leaves its results. */
     int64_t *least_bytes;         /* [node] Of its smallest call, over its variants. */
     int64_t start_ns;
@@ -290,7 +291,7 @@ static double test_speed(work *w)
                       w);
     const int64_t end = one ? snug_clock_process_ns() : snug_clock_ns();
     const double seconds = (double)snug_max_i64(1, end - start) * 1e-9;
-    w->speed_best = w->speed_best > 0.0 && w->speed_best < seconds ? w->speed_best : seconds;
+    w->speed_usual = w->speed_usual > 0.0 ? w->speed_usual : seconds;
     return seconds;
 }
 
@@ -330,15 +331,15 @@ static void run_trial(work *w, const snug_op_view *view, trial *t)
 }
 
 /*
- * What a call takes on a machine that is left alone: runs are made as short as the machine was
- * slow, then a quarter of them was faster. The luckiest tells too little; and others may slow down
- * more than half of them.
+ * What a call takes at the machine's usual speed: runs are made as short as the machine was slow
+ * beside them, then a quarter of them was faster. The luckiest tells too little; and others may
+ * slow down more than half of them.
  */
 static double usual(const work *w, const trial *t)
 {
     double sorted[ROUNDS];
     for (int32_t i = 0; i < t->count; i++) {
-        const double speed = w->speed_best / t->beside[i];
+        const double speed = w->speed_usual / t->beside[i];
         const double seconds = t->seconds[i] * (speed > least_speed ? speed : least_speed);
         int32_t at = i;
         while (at > 0 && sorted[at - 1] > seconds) {
@@ -359,6 +360,24 @@ static trial *find_trial(const work *w, uint64_t kind, int64_t samples)
         }
     }
     return NULL;
+}
+
+/* The speed that all calls are told at: what it takes a machine with its usual neighbours. */
+static snug_status find_usual_speed(work *w, snug_error *err)
+{
+    void *memory = NULL;
+    int64_t count = 0;
+    SNUG_TRY(snug_arena_array(w->request->scratch, (int64_t)w->trial_count * ROUNDS,
+                              (int64_t)sizeof(double), &memory, err));
+    double *seconds = memory;
+    for (int32_t t = 0; t < w->trial_count; t++) {
+        for (int32_t i = 0; i < w->trials[t].count; i++) {
+            seconds[count++] = w->trials[t].beside[i];
+        }
+    }
+    snug_sort_f64(seconds, count);
+    w->speed_usual = count > 0 ? seconds[count / 2] : w->speed_usual;
+    return SNUG_OK;
 }
 
 /* The point of a trial; more samples never cost less. */
@@ -623,6 +642,7 @@ snug_status snug_calibrate(const snug_calibration *request, snug_cost_table *tab
             }
         }
         snug_heap_unmap(SNUG_CATEGORY_WORKSPACE, w.memory, bytes);
+        SNUG_TRY_DONE(find_usual_speed(&w, err));
         /* The last round may have changed a point below another. */
         for (int32_t t = 0; t < w.trial_count; t++) {
             note(&w, &w.trials[t]);
